@@ -1,0 +1,243 @@
+"""Every error modelward raises on purpose, in one tree.
+
+Four families, each with the exit code a command ends with:
+
+====  =======================  =============================================================
+code  family                   meaning
+====  =======================  =============================================================
+1     `CheckFailed`            something was checked and is not so (a commitment, a bundle hash)
+2     `BadInput`               what the caller gave cannot be used; nothing was sent or written
+3     `Refused`                a contract or a gate said no
+4     `Unavailable`            the RPC endpoint, the content store or the database failed
+====  =======================  =============================================================
+
+The message is one clear sentence about what is wrong, the hint one about what to do next. Catch
+the narrowest class you can act on; every class carries what a program needs as attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class ModelwardWarning(UserWarning):
+    """Something works, but not as well as its user may think."""
+
+
+class ModelwardError(Exception):
+    """Base of every error raised on purpose."""
+
+    exit_code: ClassVar[int] = 4
+    default_hint: ClassVar[str | None] = None
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint if hint is not None else self.default_hint
+
+
+class CheckFailed(ModelwardError):
+    """A verification or a `--check` found a difference."""
+
+    exit_code = 1
+
+
+class BadInput(ModelwardError):
+    """The caller's input cannot be used."""
+
+    exit_code = 2
+
+
+class Refused(ModelwardError):
+    """A contract or a gate refused."""
+
+    exit_code = 3
+
+
+class Unavailable(ModelwardError):
+    """Infrastructure failed: an RPC endpoint, a content store, a database."""
+
+    exit_code = 4
+
+
+# --- 1: checks -----------------------------------------------------------------------------------
+
+
+class ArtifactDrift(CheckFailed):
+    """The committed artifacts were not compiled from these Solidity sources."""
+
+    default_hint = "Run `modelward compile` and commit the artifacts."
+
+
+class CodeMismatch(CheckFailed):
+    """The code at an address is not the code that was deployed."""
+
+
+class HashMismatch(CheckFailed):
+    """Bytes do not have the hash they were asked for by."""
+
+    def __init__(self, what: str, *, expected: bytes, actual: bytes, hint: str | None = None):
+        super().__init__(
+            f"{what} has the hash 0x{actual.hex()}, not 0x{expected.hex()} as pinned.", hint=hint
+        )
+        self.expected = expected
+        self.actual = actual
+
+
+class CommitmentMismatch(CheckFailed):
+    """A delivered output does not open the commitment recorded on chain."""
+
+
+class PredictionMismatch(CheckFailed):
+    """A replay from the pinned bundle gives another prediction than the one delivered."""
+
+
+# --- 2: bad input --------------------------------------------------------------------------------
+
+
+class ConfigurationError(BadInput):
+    """deploy.toml or an environment variable cannot be used."""
+
+
+class UnknownNetwork(BadInput):
+    """No network of that name is configured."""
+
+
+class WrongChain(BadInput):
+    """The chain reached is not the one configured or recorded (chain id or genesis hash)."""
+
+
+class NotDeployed(BadInput):
+    """No deployment is recorded for this chain."""
+
+    default_hint = "Run `modelward deploy --network NAME` first."
+
+
+class UnknownAccount(BadInput):
+    """No account of that name or address is known."""
+
+    default_hint = "Run `modelward account list` to see the known ones."
+
+
+class WrongPassword(BadInput):
+    """The keystore does not open with this password."""
+
+
+class UnsafeAccount(BadInput):
+    """A publicly known development key was about to be used on a real chain."""
+
+
+class UnknownModel(BadInput):
+    """No model of that reference is registered."""
+
+
+class UnknownVersion(BadInput):
+    """The model has no such version."""
+
+
+class UnknownRequest(BadInput):
+    """The escrow holds no such request."""
+
+
+class InvalidInput(BadInput):
+    """An input row does not fit the model's input schema."""
+
+
+class InvalidTerms(BadInput):
+    """A price, deadline, quota or other term cannot be used."""
+
+
+class UnfittedEstimator(BadInput):
+    """The estimator has not been fitted."""
+
+
+class UnsupportedEstimator(BadInput):
+    """The estimator is of a kind modelward cannot publish or serve."""
+
+
+class InvalidBundle(BadInput):
+    """A bundle is malformed, or holds something that is not allowed in one."""
+
+
+class CompilerMissing(BadInput):
+    """No usable Solidity compiler was found."""
+
+
+class CompilationFailed(BadInput):
+    """The Solidity compiler rejected the sources."""
+
+
+# --- 3: refused ----------------------------------------------------------------------------------
+
+
+class ContractRefused(Refused):
+    """A contract reverted with one of its custom errors.
+
+    `error` is the custom error's name, `arguments` its arguments by name.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error: str,
+        arguments: Mapping[str, Any] | None = None,
+        contract: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.error = error
+        self.arguments = dict(arguments or {})
+        self.contract = contract
+
+
+class AccessDenied(ContractRefused):
+    """DataShare holds no live grant that covers what was asked."""
+
+
+class ThresholdNotMet(Refused):
+    """The model's metrics are below its thresholds, so it may not be served."""
+
+
+class InsufficientFunds(Refused):
+    """The account cannot pay for the transaction."""
+
+
+class TransactionFailed(Refused):
+    """A transaction was mined with status 0 and no decodable reason."""
+
+
+# --- 4: infrastructure ---------------------------------------------------------------------------
+
+
+class RpcUnavailable(Unavailable):
+    """The RPC endpoint cannot be reached, or its answer is not JSON-RPC."""
+
+
+class RpcError(Unavailable):
+    """The RPC endpoint answered with an error.
+
+    `code` and `data` are those of the JSON-RPC error object.
+    """
+
+    def __init__(self, message: str, *, code: int | None = None, data: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.data = data
+
+
+class TimedOut(Unavailable):
+    """Something that was waited for did not happen in time; nothing is lost by waiting again."""
+
+
+class StoreUnavailable(Unavailable):
+    """The content store cannot be read or written."""
+
+
+class ContentMissing(StoreUnavailable):
+    """The content store does not hold these bytes."""
+
+
+class JournalUnavailable(Unavailable):
+    """The worker's journal cannot be read or written."""

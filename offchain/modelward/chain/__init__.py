@@ -1,0 +1,1 @@
+"""Access to any EVM chain over JSON-RPC."""

@@ -23,6 +23,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
+from typing_extensions import override
 
 from modelward import __version__
 from modelward.errors import ModelwardError, ModelwardWarning
@@ -52,13 +53,16 @@ class Invocation:
 class LazyRoot(TyperGroup):
     """The root group: lists nouns from the table, imports one only to run it."""
 
+    @override
     def list_commands(self, ctx: Any) -> list[str]:
         return list(NOUNS)
 
+    @override
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
         noun = NOUNS.get(cmd_name)
         return TyperCommand(cmd_name, help=noun.summary) if noun else None
 
+    @override
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         if args[0] in NOUNS:
             return args[0], load(args[0]), args[1:]

@@ -18,6 +18,7 @@ the narrowest class you can act on; every class carries what a program needs as 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 
@@ -97,7 +98,22 @@ class PredictionMismatch(CheckFailed):
 
 
 class ConfigurationError(BadInput):
-    """deploy.toml or an environment variable cannot be used."""
+    """deploy.toml or an environment variable cannot be used.
+
+    `file` is the file at fault, `key` the dotted key in it, where known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: Path | None = None,
+        key: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.key = key
 
 
 class UnknownNetwork(BadInput):

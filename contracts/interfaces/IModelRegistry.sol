@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.26;
+
+/// @notice A measured figure or, in a model's thresholds, the least it must reach. One storage word.
+/// @param name ASCII, padded with zeros, such as "accuracy".
+/// @param higherIsBetter The direction: false for errors and losses.
+/// @param ppm Parts per million: 980000 is 0.98.
+struct Metric {
+    bytes23 name;
+    bool higherIsBetter;
+    int64 ppm;
+}
+
+/// @notice What a model is offered for. It may change at any time, for later requests only.
+/// @param fee Price of one prediction: wei in whole gwei, below 2^48 gwei.
+/// @param token Zero for ETH, the only currency so far.
+/// @param payee Receives the owner's share; zero means the owner.
+/// @param payeeBps The payee's share of the fee in hundredths of a percent, rounded down; the worker is
+/// paid the rest.
+/// @param maxDelay Longest time, in seconds, between a request and its deadline.
+/// @param open Whether anyone may request predictions, or only holders of an INFER grant.
+struct ModelTerms {
+    uint256 fee;
+    address token;
+    address payee;
+    uint16 payeeBps;
+    uint24 maxDelay;
+    bool open;
+}
+
+/// @notice A version of a model. Its id is the hash of all of this, so none of it can ever change.
+/// @param modelId The model it is a version of.
+/// @param bundleHash Keccak-256 of the packaged model in clear.
+/// @param contentHash Keccak-256 of the bytes that are stored: `bundleHash`, or that of its ciphertext.
+/// @param manifestHash Keccak-256 of the manifest, which is stored in clear.
+/// @param programHash Keccak-256 of the exact integer program; zero if there is none.
+/// @param evaluationHash Salted hash of the rows the metrics were measured on.
+/// @param verifier The contract that decides what a correct answer is; zero where a worker's word does.
+/// @param verifierSettings Means what the verifier says it means.
+/// @param attestor Who vouches for the metrics.
+/// @param metrics At most 16, in strictly ascending order of their names.
+/// @param uri The content store that holds bundle and manifest by hash.
+struct Version {
+    bytes32 modelId;
+    bytes32 bundleHash;
+    bytes32 contentHash;
+    bytes32 manifestHash;
+    bytes32 programHash;
+    bytes32 evaluationHash;
+    address verifier;
+    bytes32 verifierSettings;
+    address attestor;
+    Metric[] metrics;
+    string uri;
+}
+
+/// @notice None -> Servable -> Retired, or None -> Rejected.
+/// @param None Never published.
+/// @param Servable Met its model's thresholds when it was published.
+/// @param Rejected Did not; it can never be served.
+/// @param Retired Withdrawn by the owner; open requests for it are still answered.
+enum VersionStatus {
+    None,
+    Servable,
+    Rejected,
+    Retired
+}
+
+/// @notice What a request placed now would be bound to.
+/// @param open Whether no INFER grant is needed.
+struct Quote {
+    address owner;
+    address payee;
+    uint16 payeeBps;
+    address token;
+    uint256 fee;
+    address verifier;
+    uint256 maxDelay;
+    bool open;
+}
+
+/// @notice A model as it stands.
+/// @param versions How many versions were published, rejected ones included; they are numbered from 1.
+struct ModelState {
+    address owner;
+    ModelTerms terms;
+    bool retired;
+    uint32 versions;
+}
+
+/// @notice A version as it stands.
+/// @param number Its place among the versions of its model, from 1.
+/// @param publishedAt Unix time.
+struct VersionState {
+    VersionStatus status;
+    uint32 number;
+    uint40 publishedAt;
+    address verifier;
+}
+
+/// @title IModelRegistry
+/// @notice Models, their immutable versions, the gate on their metrics, and their price.
+///
+/// A model's id is the hash of its owner and its name, so no one can take a name from anyone else.
+///
+/// The gate: a version that misses a threshold of its model is recorded as rejected and can never be
+/// served. Thresholds only rise. They bind what is published afterwards.
+///
+/// WARNING: Metrics are what the attestor says they are. Where the attestor is the owner, they prove
+/// nothing by themselves.
+///
+/// Nobody but its owner has any power over a model.
+interface IModelRegistry {
+    /// @notice An owner registered a model.
+    event ModelRegistered(bytes32 indexed modelId, address indexed owner, string name);
+
+    /// @notice A model's terms were set or changed.
+    event TermsSet(bytes32 indexed modelId, ModelTerms terms);
+
+    /// @notice A threshold was set or raised.
+    event ThresholdRaised(bytes32 indexed modelId, bytes23 indexed name, bool higherIsBetter, int64 ppm);
+
+    /// @notice A version was published: `Servable` if it met every threshold, otherwise `Rejected`.
+    event VersionPublished(
+        bytes32 indexed modelId, bytes32 indexed versionId, uint32 number, VersionStatus status, Version version
+    );
+
+    /// @notice An owner withdrew a version.
+    event VersionRetired(bytes32 indexed modelId, bytes32 indexed versionId);
+
+    /// @notice An owner withdrew a model with all its versions, for good.
+    event ModelRetired(bytes32 indexed modelId);
+
+    /// @notice The name is empty or longer than 64 bytes.
+    error InvalidName(uint256 length, uint256 most);
+
+    /// @notice The caller has a model of that name.
+    error ModelExists(bytes32 modelId);
+
+    /// @notice No model has this id.
+    error UnknownModel(bytes32 modelId);
+
+    /// @notice Only the model's owner may do this.
+    error NotOwner(bytes32 modelId, address owner, address caller);
+
+    /// @notice The model was withdrawn.
+    error ModelIsRetired(bytes32 modelId);
+
+    /// @notice The fee is not in whole gwei, or not below 2^48 gwei.
+    error InvalidFee(uint256 fee, uint256 unit, uint256 most);
+
+    /// @notice The currency is not supported.
+    error UnsupportedToken(address token);
+
+    /// @notice The payee's share is more than the whole.
+    error InvalidShare(uint256 payeeBps, uint256 whole);
+
+    /// @notice Requests would have no time to be answered in.
+    error MaxDelayIsZero();
+
+    /// @notice A model has at most `most` thresholds, a version at most `most` metrics.
+    error TooManyMetrics(uint256 count, uint256 most);
+
+    /// @notice The metric at `index` has no name, or not one greater than that of the metric before.
+    error MetricsNotAscending(uint256 index);
+
+    /// @notice A threshold cannot be lowered, nor change its direction.
+    error ThresholdLowered(bytes23 name, int64 current, int64 given);
+
+    /// @notice Bundle, content and manifest hash cannot be zero.
+    error HashIsZero();
+
+    /// @notice The metrics are attested by someone whose word was not given.
+    error NotAttested(address attestor, address caller);
+
+    /// @notice The same version has been published before.
+    error VersionExists(bytes32 versionId, VersionStatus status);
+
+    /// @notice The model has no such version.
+    error UnknownVersion(bytes32 modelId, bytes32 versionId);
+
+    /// @notice The version was rejected or retired.
+    error VersionNotServable(bytes32 versionId, VersionStatus status);
+
+    // --- models -----------------------------------------------------------------------------------
+
+    /// @notice Registers a model of the caller's.
+    /// @param name 1 to 64 bytes, unique among the caller's models.
+    function registerModel(string calldata name, ModelTerms calldata terms, Metric[] calldata thresholds)
+        external
+        returns (bytes32 modelId);
+
+    /// @notice Changes what a model is offered for. Requests already placed keep their terms.
+    function setTerms(bytes32 modelId, ModelTerms calldata terms) external;
+
+    /// @notice Adds thresholds, or raises those of the same name ("raises" means: makes stricter).
+    function raiseThresholds(bytes32 modelId, Metric[] calldata thresholds) external;
+
+    /// @notice Withdraws a model for good. Requests already placed are still answered.
+    function retireModel(bytes32 modelId) external;
+
+    // --- versions ---------------------------------------------------------------------------------
+
+    /// @notice Publishes a version of one of the caller's models.
+    /// @return versionId Keccak-256 of `abi.encode(version)`.
+    /// @return status `Servable`, or `Rejected` if a threshold has no metric that reaches it.
+    function publishVersion(Version calldata version) external returns (bytes32 versionId, VersionStatus status);
+
+    /// @notice Withdraws a servable version. Requests already placed are still answered.
+    function retireVersion(bytes32 modelId, bytes32 versionId) external;
+
+    // --- reading ----------------------------------------------------------------------------------
+
+    /// @notice What a request placed now would be bound to.
+    /// @dev Reverts with `UnknownModel`, `ModelIsRetired`, `UnknownVersion` or `VersionNotServable`.
+    function quote(bytes32 modelId, bytes32 versionId) external view returns (Quote memory);
+
+    /// @notice The id of `owner`'s model called `name`, registered or not.
+    function modelIdOf(address owner, string calldata name) external pure returns (bytes32);
+
+    /// @notice The id a version has or would have.
+    function versionIdOf(Version calldata version) external pure returns (bytes32);
+
+    /// @notice A model as it stands; reverts with `UnknownModel`.
+    function modelOf(bytes32 modelId) external view returns (ModelState memory);
+
+    /// @notice A version as it stands; its status is `None` where there is none.
+    function versionOf(bytes32 modelId, bytes32 versionId) external view returns (VersionState memory);
+
+    /// @notice The least that the model's next version must reach.
+    function thresholdsOf(bytes32 modelId) external view returns (Metric[] memory);
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.26;
+
+/// @title Payload
+/// @notice How inputs and outputs are framed in events: one byte, then the rest.
+///
+/// | first byte | the rest |
+/// |---|---|
+/// | 0 | in clear: for an input, 32 bytes of secret and the canonical input; for an output, the canonical output |
+/// | 1 | an envelope sealed to its reader |
+/// | 2 | in clear, by reference: 32 bytes of content hash and the content store's URI |
+/// | 3 | sealed, by reference: likewise |
+library Payload {
+    uint8 internal constant SEALED = 1;
+    uint8 internal constant REFERENCE = 2;
+
+    /// @notice Whether there is a payload and it holds the content itself.
+    function isInline(bytes calldata payload) internal pure returns (bool) {
+        return payload.length != 0 && uint8(payload[0]) & REFERENCE == 0;
+    }
+}

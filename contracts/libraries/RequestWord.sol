@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.26;
+
+import {RequestStatus} from "../interfaces/IInferenceEscrow.sol";
+
+/// @notice All that is stored of a request.
+///
+/// | | bits 255..96 | 95..48 | 47..8 | 7..0 |
+/// |---|---|---|---|---|
+/// | open | payer | fee in gwei | deadline | status |
+/// | ended | commitment, first 31 bytes (255..8) | | | status |
+///
+/// Zero if and only if there is no request.
+type RequestWord is uint256;
+
+using RequestWordLibrary for RequestWord global;
+
+/// @title RequestWordLibrary
+/// @notice Packs and unpacks `RequestWord`. Callers see to it that values fit.
+library RequestWordLibrary {
+    /// @notice The word of an open request; `fee_` in wei.
+    function open(address payer_, uint256 fee_, uint40 deadline_) internal pure returns (RequestWord) {
+        return RequestWord.wrap(
+            uint256(uint160(payer_)) << 96 | fee_ / 1 gwei << 48 | uint256(deadline_) << 8 | uint256(RequestStatus.Open)
+        );
+    }
+
+    /// @notice The word of a request that has ended.
+    function ended(RequestStatus status_, bytes32 commitment_) internal pure returns (RequestWord) {
+        return RequestWord.wrap(uint256(commitment_) >> 8 << 8 | uint256(status_));
+    }
+
+    function status(RequestWord word) internal pure returns (RequestStatus) {
+        return RequestStatus(uint8(RequestWord.unwrap(word)));
+    }
+
+    /// @notice Meaningful while open.
+    function payer(RequestWord word) internal pure returns (address) {
+        return address(uint160(RequestWord.unwrap(word) >> 96));
+    }
+
+    /// @notice In wei; meaningful while open.
+    function fee(RequestWord word) internal pure returns (uint256) {
+        return uint256(uint48(RequestWord.unwrap(word) >> 48)) * 1 gwei;
+    }
+
+    /// @notice Meaningful while open.
+    function deadline(RequestWord word) internal pure returns (uint40) {
+        return uint40(RequestWord.unwrap(word) >> 8);
+    }
+
+    /// @notice Meaningful once ended.
+    function commitment(RequestWord word) internal pure returns (bytes31) {
+        return bytes31(bytes32(RequestWord.unwrap(word)));
+    }
+}

@@ -1,0 +1,152 @@
+"""Ids and commitments: the Python twin of the hashes the contracts compute.
+
+All hashes are Keccak-256 over the ABI encoding, as in Solidity. `tests/contracts` compares every
+one of them with its twin on chain.
+"""
+
+from __future__ import annotations
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from modelward.terms import Address, Metric, ModelId, Offer, Request, RequestId, Version, VersionId
+
+ESCROW_NAME = "modelward InferenceEscrow"
+ESCROW_VERSION = "1"
+
+OFFER_TYPE = (
+    "Offer(bytes32 modelId,bytes32 versionId,address owner,address payee,uint16 payeeBps,"
+    "address token,uint256 fee,address verifier)"
+)
+REQUEST_TYPE = (
+    "Request(Offer offer,address requester,address payer,address worker,bytes32 inputHash,"
+    "bytes32 replyKey,uint40 deadline,uint32 callbackGas,uint8 flags,bytes32 salt)" + OFFER_TYPE
+)
+DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+
+_OFFER_TYPEHASH = keccak(text=OFFER_TYPE)
+_REQUEST_TYPEHASH = keccak(text=REQUEST_TYPE)
+_DOMAIN_TYPEHASH = keccak(text=DOMAIN_TYPE)
+
+VERSION_ABI = (
+    "(bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,address,bytes32,address,"
+    "(bytes23,bool,int64)[],string)"
+)
+
+
+def model_id(owner: Address, name: str) -> ModelId:
+    """The id of `owner`'s model called `name`: `keccak256(abi.encode(owner, name))`."""
+    return ModelId(keccak(encode(["address", "string"], [owner, name])))
+
+
+def metric_fields(metric: Metric) -> tuple[bytes, bool, int]:
+    """A metric as the contracts take it; the name padded to 23 bytes."""
+    return metric.name.encode("ascii").ljust(23, b"\0"), metric.higher_is_better, metric.ppm
+
+
+def version_fields(version: Version) -> tuple[object, ...]:
+    """A version as the contracts take it."""
+    return (
+        version.model_id,
+        version.bundle_hash,
+        version.content_hash,
+        version.manifest_hash,
+        version.program_hash,
+        version.evaluation_hash,
+        version.verifier,
+        version.verifier_settings,
+        version.attestor,
+        [metric_fields(metric) for metric in version.metrics],
+        version.uri,
+    )
+
+
+def version_id(version: Version) -> VersionId:
+    """The id of a version: `keccak256(abi.encode(version))`."""
+    return VersionId(keccak(encode([VERSION_ABI], [version_fields(version)])))
+
+
+def offer_fields(offer: Offer) -> tuple[object, ...]:
+    """An offer as the contracts take it."""
+    return (
+        offer.model_id,
+        offer.version_id,
+        offer.owner,
+        offer.payee,
+        offer.payee_bps,
+        offer.token,
+        offer.fee,
+        offer.verifier,
+    )
+
+
+def request_fields(request: Request) -> tuple[object, ...]:
+    """A request as the contracts take it."""
+    return (
+        request.offer_hash,
+        request.requester,
+        request.payer,
+        request.worker,
+        request.input_hash,
+        request.reply_key,
+        request.deadline,
+        request.callback_gas,
+        request.flags,
+        request.salt,
+    )
+
+
+def offer_hash(offer: Offer) -> bytes:
+    """The EIP-712 struct hash of an offer."""
+    types = ["bytes32"] * 3 + ["address", "address", "uint16", "address", "uint256", "address"]
+    return keccak(encode(types, [_OFFER_TYPEHASH, *offer_fields(offer)]))
+
+
+def request_id(request: Request, *, chain_id: int, escrow: Address) -> RequestId:
+    """The id of a request: its EIP-712 digest in the domain of this escrow on this chain."""
+    domain = keccak(
+        encode(
+            ["bytes32", "bytes32", "bytes32", "uint256", "address"],
+            [
+                _DOMAIN_TYPEHASH,
+                keccak(text=ESCROW_NAME),
+                keccak(text=ESCROW_VERSION),
+                chain_id,
+                escrow,
+            ],
+        )
+    )
+    types = ["bytes32", "bytes32", "address", "address", "address", "bytes32", "bytes32"]
+    types += ["uint40", "uint32", "uint8", "bytes32"]
+    struct = keccak(encode(types, [_REQUEST_TYPEHASH, *request_fields(request)]))
+    return RequestId(keccak(b"\x19\x01" + domain + struct))
+
+
+def input_hash(secret: bytes, canonical_input: bytes) -> bytes:
+    """What a request commits its input with: `keccak256(abi.encode(secret, canonicalInput))`.
+
+    `secret` is 32 random bytes that the requester never uses twice; without it a small input could
+    be found by trying.
+    """
+    return keccak(encode(["bytes32", "bytes"], [secret, canonical_input]))
+
+
+def result_salt(secret: bytes) -> bytes:
+    """The salt of the result's commitment: `keccak256(abi.encode(secret, "result"))`."""
+    return keccak(encode(["bytes32", "string"], [secret, "result"]))
+
+
+def result_commitment(request: RequestId, canonical_output: bytes, secret: bytes) -> bytes:
+    """The one commitment to `canonical_output` as the answer to `request`.
+
+    `keccak256(abi.encode(requestId, canonicalOutput, resultSalt))`: the worker chooses nothing in
+    it, so who holds the secret can recompute it, and nobody else can guess the output from it.
+    """
+    return keccak(
+        encode(["bytes32", "bytes", "bytes32"], [request, canonical_output, result_salt(secret)])
+    )
+
+
+def commits_to(recorded: bytes, commitment: bytes) -> bool:
+    """Whether a recorded commitment (31 or 32 bytes) is this one."""
+    return len(recorded) in (31, 32) and commitment[: len(recorded)] == recorded

@@ -176,6 +176,10 @@ class InvalidBundle(BadInput):
     """A bundle is malformed, or holds something that is not allowed in one."""
 
 
+class UnknownContract(BadInput):
+    """No compiled contract of that name comes with this package."""
+
+
 class CompilerMissing(BadInput):
     """No usable Solidity compiler was found."""
 

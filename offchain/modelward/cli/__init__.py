@@ -40,7 +40,9 @@ class Noun(NamedTuple):
     summary: str
 
 
-NOUNS: dict[str, Noun] = {}
+NOUNS: dict[str, Noun] = {
+    "compile": Noun("modelward.cli.compile:compile_contracts", "Compile the contracts."),
+}
 
 
 @dataclass

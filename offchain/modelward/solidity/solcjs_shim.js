@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+// npm's solc behind the native compiler's command line: `--version` and `--standard-json`.
+// (`solcjs --standard-json` prints a line of its own before the JSON.)
+'use strict';
+
+const solc = require('solc');
+
+const [option] = process.argv.slice(2);
+if (option === '--version') {
+  console.log(`solc, the solidity compiler commandline interface\nVersion: ${solc.version()}`);
+} else if (option === '--standard-json') {
+  process.stdout.write(solc.compile(require('fs').readFileSync(0, 'utf8')));
+} else {
+  console.error(`unrecognised option '${option}'`);
+  process.exitCode = 1;
+}

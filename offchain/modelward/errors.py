@@ -160,6 +160,14 @@ class InvalidInput(BadInput):
     """An input row does not fit the model's input schema."""
 
 
+class InvalidOutput(BadInput):
+    """Bytes are not a canonical output of the model."""
+
+
+class PredictionFailed(BadInput):
+    """The model gives no usable prediction for a valid input row."""
+
+
 class InvalidTerms(BadInput):
     """A price, deadline, quota or other term cannot be used."""
 
@@ -178,6 +186,10 @@ class InvalidBundle(BadInput):
 
 class UnknownContract(BadInput):
     """No compiled contract of that name comes with this package."""
+
+
+class ContentTooLarge(BadInput):
+    """Stored content is larger than its reader accepts."""
 
 
 class CompilerMissing(BadInput):

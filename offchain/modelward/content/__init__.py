@@ -1,0 +1,1 @@
+"""Content: a store addressed by hash, on any file system fsspec knows."""

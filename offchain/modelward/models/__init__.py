@@ -1,0 +1,1 @@
+"""Models: input schema, canonical output, bundle and runner. Nothing here talks to a chain."""

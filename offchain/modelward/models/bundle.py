@@ -1,0 +1,197 @@
+"""A bundle: one file with a model's manifest and its estimator, identified by its keccak256.
+
+It is an uncompressed zip of `manifest.json` and `estimator.skops`, in this order, with fixed
+timestamps: the same members always give the same bytes, and no other archive is accepted. Nothing
+is parsed before the hash was checked.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eth_utils.crypto import keccak
+
+from modelward.errors import BadInput, HashMismatch, InvalidBundle
+from modelward.models import estimators
+from modelward.models.manifest import MAX_MANIFEST_BYTES, Evaluation, Manifest, MetricValue
+
+__all__ = [
+    "MAX_BUNDLE_BYTES",
+    "Bundle",
+    "Evaluation",
+    "LoadedBundle",
+    "Manifest",
+    "MetricValue",
+    "open_bundle",
+    "write_bundle",
+]
+
+MANIFEST_MEMBER = "manifest.json"
+ESTIMATOR_MEMBER = "estimator.skops"
+MAX_BUNDLE_BYTES = estimators.MAX_ESTIMATOR_BYTES + MAX_MANIFEST_BYTES + 4096
+
+_MEMBER_LIMITS = {
+    MANIFEST_MEMBER: MAX_MANIFEST_BYTES,
+    ESTIMATOR_MEMBER: estimators.MAX_ESTIMATOR_BYTES,
+}
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A written bundle and the two hashes the registry records."""
+
+    data: bytes
+    hash: bytes
+    manifest_bytes: bytes
+    manifest_hash: bytes
+
+
+@dataclass(frozen=True)
+class LoadedBundle:
+    """An opened bundle."""
+
+    hash: bytes
+    manifest: Manifest
+    estimator: Any
+
+
+def write_bundle(estimator: Any, manifest: Manifest) -> Bundle:
+    """Bundle a fitted `estimator`.
+
+    Raises `UnsupportedEstimator` for types that may not go into a bundle and `InvalidBundle` for a
+    manifest that could not be read back.
+    """
+    manifest_bytes = manifest.to_bytes()
+    data = _packed(
+        {
+            MANIFEST_MEMBER: manifest_bytes,
+            ESTIMATOR_MEMBER: estimators.dump_estimator(estimator),
+        }
+    )
+    return Bundle(data, keccak(data), manifest_bytes, keccak(manifest_bytes))
+
+
+def open_bundle(
+    data: bytes, expected_hash: bytes, expected_manifest_hash: bytes | None = None
+) -> LoadedBundle:
+    """The manifest and estimator in `data`, which must have the hash `expected_hash`.
+
+    Raises `HashMismatch` before anything is parsed, `InvalidBundle` for everything malformed,
+    forbidden, inconsistent, or made with another minor version of scikit-learn.
+    """
+    actual = keccak(data)
+    if actual != expected_hash:
+        raise HashMismatch("The bundle", expected=expected_hash, actual=actual)
+    members = _members(data)
+    manifest_bytes = members[MANIFEST_MEMBER]
+    if expected_manifest_hash is not None and keccak(manifest_bytes) != expected_manifest_hash:
+        raise HashMismatch(
+            "The bundle's manifest",
+            expected=expected_manifest_hash,
+            actual=keccak(manifest_bytes),
+        )
+    manifest = Manifest.from_bytes(manifest_bytes)
+    _check_versions(manifest)
+    estimator = estimators.load_estimator(members[ESTIMATOR_MEMBER], what="The bundle's estimator")
+    _check_consistency(manifest, estimator)
+    return LoadedBundle(actual, manifest, estimator)
+
+
+def read_manifest(data: bytes, expected_hash: bytes) -> Manifest:
+    """The manifest in `data`; `HashMismatch` unless it has the hash `expected_hash`."""
+    actual = keccak(data)
+    if actual != expected_hash:
+        raise HashMismatch("The manifest", expected=expected_hash, actual=actual)
+    return Manifest.from_bytes(data)
+
+
+def _packed(members: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members.items():
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.create_system = 3
+            archive.writestr(entry, content)
+    return buffer.getvalue()
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise InvalidBundle(
+            f"The bundle is {len(data)} bytes long, more than the {MAX_BUNDLE_BYTES} allowed."
+        )
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            if [entry.filename for entry in entries] != list(_MEMBER_LIMITS):
+                raise InvalidBundle(
+                    f"A bundle holds {MANIFEST_MEMBER} and {ESTIMATOR_MEMBER}, nothing else."
+                )
+            for entry in entries:
+                if (
+                    entry.compress_type != zipfile.ZIP_STORED
+                    or entry.file_size != entry.compress_size
+                    or entry.file_size > min(len(data), _MEMBER_LIMITS[entry.filename])
+                ):
+                    raise InvalidBundle(
+                        f"The bundle's {entry.filename} is compressed or too large."
+                    )
+            members = {entry.filename: archive.read(entry) for entry in entries}
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        ValueError,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise InvalidBundle(f"The bundle is not a readable archive: {error}.") from error
+    if _packed(members) != data:
+        raise InvalidBundle("The bundle is not in canonical form.")
+    return members
+
+
+def _check_versions(manifest: Manifest) -> None:
+    running = estimators.library_versions()["scikit-learn"]
+    pinned = manifest.libraries["scikit-learn"]
+    if running.split(".")[:2] != pinned.split(".")[:2]:
+        raise InvalidBundle(
+            f"The bundle was made with scikit-learn {pinned}, this is {running}.",
+            hint=f'Install the pinned version: pip install "scikit-learn=={pinned}".',
+        )
+
+
+def _check_consistency(manifest: Manifest, estimator: Any) -> None:
+    """The estimator has to be the one its manifest describes."""
+    try:
+        task = estimators.task_of(estimator)
+        described = estimators.describe(estimator)
+        classes = tuple(
+            label.item() if hasattr(label, "item") else label
+            for label in getattr(estimator, "classes_", ())
+        )
+        features = getattr(estimator, "n_features_in_", len(manifest.input.columns))
+        names = getattr(estimator, "feature_names_in_", None)
+    except BadInput as error:
+        raise InvalidBundle(f"The bundle's estimator cannot be used: {error.message}") from error
+    except Exception as error:
+        raise InvalidBundle(f"The bundle's estimator cannot be used: {error!r:.200}.") from error
+    if described != manifest.estimator:
+        raise InvalidBundle(
+            f"The bundle holds {described}, its manifest describes {manifest.estimator}."
+        )
+    if task != manifest.output.task or (
+        task == "classification" and classes != manifest.output.classes
+    ):
+        raise InvalidBundle("The estimator's classes are not those of its manifest.")
+    if features != len(manifest.input.columns) or (
+        manifest.input.named and (names is None or tuple(names) != manifest.input.names)
+    ):
+        raise InvalidBundle("The estimator's features are not those of its manifest.")

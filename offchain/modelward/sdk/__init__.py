@@ -1,0 +1,1 @@
+"""What owners and requesters do, for scripts, notebooks and the command line."""

@@ -140,6 +140,14 @@ class WrongPassword(BadInput):
     """The keystore does not open with this password."""
 
 
+class AccountExists(BadInput):
+    """A keystore of that name or address exists, and is never written over."""
+
+
+class InvalidKeystore(BadInput):
+    """A keystore, or what was to become one, cannot be used."""
+
+
 class UnsafeAccount(BadInput):
     """A publicly known development key was about to be used on a real chain."""
 
@@ -233,11 +241,47 @@ class ThresholdNotMet(Refused):
 
 
 class InsufficientFunds(Refused):
-    """The account cannot pay for the transaction."""
+    """The account cannot pay for the transaction; amounts in wei.
+
+    `have` and `need` are None where the node did not say.
+    """
+
+    def __init__(
+        self, account: str, *, have: int | None = None, need: int | None = None, chain: str = ""
+    ) -> None:
+        where = f" on {chain}" if chain else ""
+        amounts = "" if have is None or need is None else f": it has {have} wei and needs {need}"
+        super().__init__(f"The account {account} cannot pay for this transaction{where}{amounts}.")
+        self.account = account
+        self.have = have
+        self.need = need
 
 
 class TransactionFailed(Refused):
     """A transaction was mined with status 0 and no decodable reason."""
+
+
+class WrongNonce(Refused):
+    """Another transaction of the account has this nonce, or those before it are missing."""
+
+    def __init__(self, message: str, *, nonce: int) -> None:
+        super().__init__(message)
+        self.nonce = nonce
+
+
+class Underpriced(Refused):
+    """The bid is too low to be mined, or to replace the transaction of the same nonce."""
+
+
+class FeeTooHigh(Refused):
+    """The chain asks for more per unit of gas than the network's cap allows; amounts in wei."""
+
+    default_hint = "Wait for it to fall, or raise `max_fee_per_gas` of the network."
+
+    def __init__(self, *, needed: int, cap: int) -> None:
+        super().__init__(f"Gas costs at least {needed} wei a unit now, above the cap of {cap} wei.")
+        self.needed = needed
+        self.cap = cap
 
 
 # --- 4: infrastructure ---------------------------------------------------------------------------

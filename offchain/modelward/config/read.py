@@ -206,7 +206,8 @@ class _Reader:
     def store_url(self, document: Mapping[str, Any], root: Path) -> str:
         store = self.table("store", document.get("store", {}))
         self.known("store", store, {"url"})
-        url = self.value("store.url", store.get("url", ".modelward/store"), str).strip()
+        default = ".modelward/store" if self.file else "store"
+        url = self.value("store.url", store.get("url", default), str).strip()
         if not url:
             raise self.error("store.url", "it is empty")
         scheme, separator, rest = url.partition("://")

@@ -1,0 +1,281 @@
+"""The three contracts, typed: views return terms, everything else a `Call` for a `Sender`.
+
+What a function means, costs and refuses is said in `contracts/interfaces/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from modelward.chain.abi import Undecodable, contract_abi
+from modelward.chain.connection import Chain
+from modelward.chain.encoding import BlockId, to_address
+from modelward.chain.transactions import Call
+from modelward.errors import CodeMismatch, NotDeployed
+from modelward.terms import (
+    ETH,
+    Access,
+    Address,
+    Grant,
+    GrantTerms,
+    Metric,
+    ModelId,
+    ModelState,
+    ModelTerms,
+    Offer,
+    Quote,
+    Request,
+    RequestId,
+    RequestState,
+    RequestStatus,
+    Right,
+    Version,
+    VersionId,
+    VersionState,
+)
+
+
+class Contract:
+    """A contract of ours at an address. Views take the block to look at."""
+
+    name: ClassVar[str]
+
+    def __init__(self, chain: Chain, address: str) -> None:
+        self.chain = chain
+        self.address: Address = to_address(address)
+        self.abi = contract_abi(self.name)
+
+    def view(
+        self,
+        function: str,
+        *arguments: Any,
+        sender: str | None = None,
+        block: BlockId = "latest",
+    ) -> Any:
+        """Call a function without a transaction and decode what it returns.
+
+        Raises `ContractRefused`, or `NotDeployed` when nothing is at the address.
+        """
+        data = self.abi.encode_call(function, *arguments)
+        returned = self.chain.call(self.address, data, sender=sender, block=block)
+        if not returned and self.abi.functions[function]["outputs"]:
+            raise NotDeployed(f"There is no contract at {self.address} ({self.name}).")
+        try:
+            return self.abi.decode_result(function, returned)
+        except Undecodable as error:
+            raise CodeMismatch(f"The contract at {self.address} is no {self.name}.") from error
+
+    def call(self, function: str, *arguments: Any, value: int = 0) -> Call:
+        """A transaction that calls a function; `value` in wei."""
+        return Call(self.address, self.abi.encode_call(function, *arguments), value)
+
+
+class DataShare(Contract):
+    """Who may do what with whose data or model."""
+
+    name = "DataShare"
+
+    def grant_access(self, user: Address) -> Call:
+        """Give `user` READ on everything of the sender."""
+        return self.call("grantAccess", user)
+
+    def revoke_access(self, user: Address) -> Call:
+        """End every grant of the sender to `user`."""
+        return self.call("revokeAccess", user)
+
+    def grant(
+        self, grantee: Address, resource: bytes, terms: GrantTerms, wrapped_key: bytes = b""
+    ) -> Call:
+        """Grant rights on one resource of the sender."""
+        return self.call("grant", grantee, resource, terms, wrapped_key)
+
+    def revoke(self, grantee: Address, resource: bytes) -> Call:
+        """End the sender's grant on one resource."""
+        return self.call("revoke", grantee, resource)
+
+    def publish_data(self, data_key: bytes, content_hash: bytes, uri: str) -> Call:
+        """Publish, or replace, the content behind a data key of the sender."""
+        return self.call("publishData", data_key, content_hash, uri)
+
+    def consume(self, owner: Address, grantee: Address, resource: bytes) -> Call:
+        """Consume one use of a grant; for its meter alone."""
+        return self.call("consume", owner, grantee, resource)
+
+    def fetch_data(
+        self, owner: Address, data_key: bytes, *, sender: Address, block: BlockId = "latest"
+    ) -> bytes:
+        """The content hash behind `owner`'s data key, as `sender` may see it."""
+        found: bytes = self.view("fetchData", owner, data_key, sender=sender, block=block)
+        return found
+
+    def access_of(
+        self,
+        owner: Address,
+        grantee: Address,
+        resource: bytes,
+        right: Right,
+        *,
+        block: BlockId = "latest",
+    ) -> Access:
+        """Whether, and if not why not, `grantee` has `right` on `owner`'s resource."""
+        access: Access = self.view("accessOf", owner, grantee, resource, right, block=block)
+        return access
+
+    def require_access(
+        self,
+        owner: Address,
+        grantee: Address,
+        resource: bytes,
+        right: Right,
+        *,
+        block: BlockId = "latest",
+    ) -> None:
+        """Raise `AccessDenied` unless `access_of` is GRANTED."""
+        self.view("requireAccess", owner, grantee, resource, right, block=block)
+
+    def grant_of(
+        self, owner: Address, grantee: Address, resource: bytes, *, block: BlockId = "latest"
+    ) -> Grant:
+        """The grant as stored."""
+        grant: Grant = self.view("grantOf", owner, grantee, resource, block=block)
+        return grant
+
+    def generation_of(self, owner: Address, grantee: Address, *, block: BlockId = "latest") -> int:
+        """How often `owner` has ended all it had granted to `grantee`."""
+        generation: int = self.view("generationOf", owner, grantee, block=block)
+        return generation
+
+
+class ModelRegistry(Contract):
+    """Models, their versions, the gate on their metrics, their price."""
+
+    name = "ModelRegistry"
+
+    def register_model(
+        self, name: str, terms: ModelTerms, thresholds: Sequence[Metric] = ()
+    ) -> Call:
+        """Register a model of the sender."""
+        return self.call("registerModel", name, terms, thresholds)
+
+    def set_terms(self, model_id: ModelId, terms: ModelTerms) -> Call:
+        """Change what a model is offered for."""
+        return self.call("setTerms", model_id, terms)
+
+    def raise_thresholds(self, model_id: ModelId, thresholds: Sequence[Metric]) -> Call:
+        """Add thresholds, or make those of the same names stricter."""
+        return self.call("raiseThresholds", model_id, thresholds)
+
+    def retire_model(self, model_id: ModelId) -> Call:
+        """Withdraw a model for good."""
+        return self.call("retireModel", model_id)
+
+    def publish_version(self, version: Version) -> Call:
+        """Publish a version of a model of the sender."""
+        return self.call("publishVersion", version)
+
+    def retire_version(self, model_id: ModelId, version_id: VersionId) -> Call:
+        """Withdraw a servable version."""
+        return self.call("retireVersion", model_id, version_id)
+
+    def quote(
+        self, model_id: ModelId, version_id: VersionId, *, block: BlockId = "latest"
+    ) -> Quote:
+        """What a request placed now would be bound to."""
+        quote: Quote = self.view("quote", model_id, version_id, block=block)
+        return quote
+
+    def model_id_of(self, owner: Address, name: str) -> ModelId:
+        """The id of `owner`'s model called `name`, as the contract computes it."""
+        return ModelId(self.view("modelIdOf", owner, name))
+
+    def version_id_of(self, version: Version) -> VersionId:
+        """The id of a version, as the contract computes it."""
+        return VersionId(self.view("versionIdOf", version))
+
+    def model_of(self, model_id: ModelId, *, block: BlockId = "latest") -> ModelState:
+        """A model as it stands."""
+        state: ModelState = self.view("modelOf", model_id, block=block)
+        return state
+
+    def version_of(
+        self, model_id: ModelId, version_id: VersionId, *, block: BlockId = "latest"
+    ) -> VersionState:
+        """A version as it stands; its status is NONE where there is none."""
+        state: VersionState = self.view("versionOf", model_id, version_id, block=block)
+        return state
+
+    def thresholds_of(self, model_id: ModelId, *, block: BlockId = "latest") -> tuple[Metric, ...]:
+        """The least that the model's next version must reach."""
+        thresholds: tuple[Metric, ...] = self.view("thresholdsOf", model_id, block=block)
+        return thresholds
+
+
+class InferenceEscrow(Contract):
+    """Requests, their fees, their answers."""
+
+    name = "InferenceEscrow"
+
+    def request(
+        self,
+        model_id: ModelId,
+        version_id: VersionId,
+        terms: Request,
+        input_: bytes,
+        *,
+        value: int,
+    ) -> Call:
+        """Place a request; `value`, in wei, must be the fee."""
+        return self.call("request", model_id, version_id, terms, input_, value=value)
+
+    def fulfil(self, offer: Offer, terms: Request, commitment: bytes, output: bytes) -> Call:
+        """Answer a request."""
+        return self.call("fulfil", offer, terms, commitment, output)
+
+    def refuse(self, offer: Offer, terms: Request, reason: int) -> Call:
+        """Decline a request, which credits its payer."""
+        return self.call("refuse", offer, terms, reason)
+
+    def refund(self, request_id: RequestId) -> Call:
+        """Credit the fee to the payer, once the deadline has passed."""
+        return self.call("refund", request_id)
+
+    def withdraw(self, to: Address, token: Address = ETH) -> Call:
+        """Take out all that the sender is owed."""
+        return self.call("withdraw", token, to)
+
+    def credit_of(
+        self, account: Address, token: Address = ETH, *, block: BlockId = "latest"
+    ) -> int:
+        """What `account` can withdraw."""
+        credit: int = self.view("creditOf", token, account, block=block)
+        return credit
+
+    def id_of(self, terms: Request) -> RequestId:
+        """The id of a request, as the contract computes it."""
+        return RequestId(self.view("idOf", terms))
+
+    def offer_hash_of(self, offer: Offer) -> bytes:
+        """The EIP-712 struct hash of an offer, as the contract computes it."""
+        found: bytes = self.view("offerHashOf", offer)
+        return found
+
+    def request_of(self, request_id: RequestId, *, block: BlockId = "latest") -> RequestState:
+        """A request as it stands."""
+        state: RequestState = self.view("requestOf", request_id, block=block)
+        return state
+
+    def result_of(
+        self, request_id: RequestId, *, block: BlockId = "latest"
+    ) -> tuple[RequestStatus, bytes]:
+        """The status, and the first 31 bytes of the result's commitment."""
+        result: tuple[RequestStatus, bytes] = self.view("resultOf", request_id, block=block)
+        return result
+
+    def data_share(self) -> Address:
+        """The grants this escrow goes by."""
+        return Address(self.view("dataShare"))
+
+    def registry(self) -> Address:
+        """The registry this escrow goes by."""
+        return Address(self.view("registry"))

@@ -1,0 +1,255 @@
+"""The contracts' events as frozen objects, told apart by contract and topic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelward.chain.abi import Undecodable, contract_abi, decode, snake_case
+from modelward.chain.log import Log
+from modelward.terms import (
+    Address,
+    ModelId,
+    ModelTerms,
+    Offer,
+    Request,
+    RequestId,
+    Right,
+    Version,
+    VersionId,
+    VersionStatus,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something a contract said, and where: `contract` is its address."""
+
+    contract: Address
+    block_number: int
+    block_hash: bytes
+    transaction_hash: bytes
+    log_index: int
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Its place in the order of all events of the chain."""
+        return self.block_number, self.log_index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataPublished(Event):
+    """An owner published, or replaced, the content behind a data key."""
+
+    owner: Address
+    data_key: bytes
+    content_hash: bytes
+    uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessGranted(Event):
+    """An owner granted access; a grant on the same resource replaces the one before."""
+
+    owner: Address
+    grantee: Address
+    resource: bytes
+    rights: Right
+    expiry: int
+    uses: int
+    meter: Address
+    generation: int
+    wrapped_key: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRevoked(Event):
+    """An owner ended the grant on one resource."""
+
+    owner: Address
+    grantee: Address
+    resource: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllAccessRevoked(Event):
+    """An owner ended every grant to a grantee; only later ones carry `generation`."""
+
+    owner: Address
+    grantee: Address
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRegistered(Event):
+    """An owner registered a model. The name is whatever the owner wrote."""
+
+    model_id: ModelId
+    owner: Address
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsSet(Event):
+    """A model's terms were set or changed."""
+
+    model_id: ModelId
+    terms: ModelTerms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdRaised(Event):
+    """A threshold was set or raised."""
+
+    model_id: ModelId
+    name: str
+    higher_is_better: bool
+    ppm: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionPublished(Event):
+    """A version was published: servable if it met every threshold, otherwise rejected."""
+
+    model_id: ModelId
+    version_id: VersionId
+    number: int
+    status: VersionStatus
+    version: Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRetired(Event):
+    """An owner withdrew a version."""
+
+    model_id: ModelId
+    version_id: VersionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRetired(Event):
+    """An owner withdrew a model with all its versions."""
+
+    model_id: ModelId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceRequested(Event):
+    """A request was placed and its fee is held. `input` is framed as `terms` says."""
+
+    request_id: RequestId
+    model_id: ModelId
+    requester: Address
+    offer: Offer
+    request: Request
+    input: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceFulfilled(Event):
+    """A request was answered; worker and payee were credited. `output` is framed."""
+
+    request_id: RequestId
+    model_id: ModelId
+    worker: Address
+    commitment: bytes
+    output: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceRefused(Event):
+    """An eligible worker declined; the payer was credited the whole fee."""
+
+    request_id: RequestId
+    worker: Address
+    payer: Address
+    reason: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceRefunded(Event):
+    """Nobody answered in time; the payer was credited the whole fee."""
+
+    request_id: RequestId
+    payer: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn(Event):
+    """An account took out what it was owed."""
+
+    account: Address
+    token: Address
+    to: Address
+    amount: int
+
+
+EVENTS: dict[str, tuple[type[Event], ...]] = {
+    "DataShare": (DataPublished, AccessGranted, AccessRevoked, AllAccessRevoked),
+    "ModelRegistry": (
+        ModelRegistered,
+        TermsSet,
+        ThresholdRaised,
+        VersionPublished,
+        VersionRetired,
+        ModelRetired,
+    ),
+    "InferenceEscrow": (
+        InferenceRequested,
+        InferenceFulfilled,
+        InferenceRefused,
+        InferenceRefunded,
+        Withdrawn,
+    ),
+}
+"""The events of each contract, by the contract's name."""
+
+_CLASSES = {
+    (contract, event.__name__): event for contract, events in EVENTS.items() for event in events
+}
+_CONTRACT_OF = {event: contract for contract, events in EVENTS.items() for event in events}
+_RENAMED = {"id": "request_id"}
+
+
+def topic_of(event: type[Event]) -> bytes:
+    """The first topic of an event's logs, 32 bytes."""
+    abi = contract_abi(_CONTRACT_OF[event])
+    return next(topic for topic, entry in abi.events.items() if entry["name"] == event.__name__)
+
+
+def decode_event(contract: str, log: Log) -> Event | None:
+    """The event a log of a contract holds; None for one this version does not know.
+
+    `contract` is the name of the contract at the log's address. Who emits through our code only
+    emits well-formed logs, so anything else is `Undecodable`: the address is not that contract's.
+    """
+    if not log.topics:
+        return None
+    abi = contract_abi(contract)
+    entry = abi.events.get(log.topics[0])
+    cls = _CLASSES.get((contract, entry["name"])) if entry else None
+    if entry is None or cls is None:
+        return None
+    return cls(
+        contract=log.address,
+        block_number=log.block_number,
+        block_hash=log.block_hash,
+        transaction_hash=log.transaction_hash,
+        log_index=log.log_index,
+        **_values(entry["inputs"], log),
+    )
+
+
+def _values(inputs: Sequence[Any], log: Log) -> dict[str, Any]:
+    indexed = [part for part in inputs if part["indexed"]]
+    plain = [part for part in inputs if not part["indexed"]]
+    if len(log.topics) != len(indexed) + 1:
+        raise Undecodable(f"{len(log.topics)} topics, not {len(indexed) + 1}")
+    values = {
+        part["name"]: decode([part], topic)[0]
+        for part, topic in zip(indexed, log.topics[1:], strict=True)
+    }
+    values |= dict(zip((part["name"] for part in plain), decode(plain, log.data), strict=True))
+    return {_RENAMED.get(name, snake_case(name)): value for name, value in values.items()}

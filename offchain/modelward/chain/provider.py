@@ -1,0 +1,79 @@
+"""JSON-RPC over HTTP, as a web3 provider that takes nothing on trust.
+
+web3's own provider hides failed attempts in a retry loop of its own, ignores ``Retry-After``,
+follows redirects, and accepts an answer that carries another request's id.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import requests
+from eth_typing import URI
+from web3.providers.rpc import HTTPProvider
+from web3.types import RPCEndpoint, RPCResponse
+
+
+class BadAnswer(Exception):
+    """The endpoint answered something that is not JSON-RPC, or not to this request."""
+
+
+class Throttled(Exception):
+    """The endpoint asks to slow down; `retry_after` is its wish in seconds, if it said one."""
+
+    def __init__(self, retry_after: float | None) -> None:
+        super().__init__("the endpoint is limiting requests")
+        self.retry_after = retry_after
+
+
+class HttpProvider(HTTPProvider):
+    """One request, one answer to that very request, or an exception.
+
+    Raises `requests.RequestException`, `BadAnswer` or `Throttled`. An error object of the
+    endpoint is part of the answer and returned.
+    """
+
+    global_ccip_read_enabled = False
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        super().__init__(
+            URI(url),
+            request_kwargs={"timeout": timeout, "allow_redirects": False},
+            exception_retry_configuration=None,
+        )
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """Send one request and return the JSON-RPC answer to it."""
+        identity = next(self.request_counter)
+        request = {"jsonrpc": "2.0", "id": identity, "method": method, "params": params}
+        answer = self._post(method, json.dumps(request).encode())
+        if not isinstance(answer, dict) or ("result" in answer) == bool(answer.get("error")):
+            raise BadAnswer("the answer is not JSON-RPC")
+        if answer.get("id") != identity and not (answer.get("id") is None and "error" in answer):
+            raise BadAnswer("the answer belongs to another request")
+        return answer  # type: ignore[return-value]
+
+    def _post(self, method: RPCEndpoint, body: bytes) -> Any:
+        try:
+            raw = self._make_request(method, body)
+        except requests.HTTPError as error:
+            # Many nodes put a JSON-RPC error into an HTTP error; any other body says nothing.
+            response = error.response
+            if response.status_code in (429, 503):
+                raise Throttled(_seconds(response.headers.get("Retry-After"))) from error
+            try:
+                return response.json()
+            except ValueError:
+                raise BadAnswer(f"the answer is HTTP status {response.status_code}") from error
+        try:
+            return json.loads(raw)
+        except ValueError as error:
+            raise BadAnswer("the answer is not JSON") from error
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        return max(0.0, float(value)) if value is not None else None
+    except ValueError:
+        return None

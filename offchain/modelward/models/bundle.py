@@ -18,18 +18,7 @@ from eth_utils.crypto import keccak
 
 from modelward.errors import BadInput, HashMismatch, InvalidBundle
 from modelward.models import estimators
-from modelward.models.manifest import MAX_MANIFEST_BYTES, Evaluation, Manifest, MetricValue
-
-__all__ = [
-    "MAX_BUNDLE_BYTES",
-    "Bundle",
-    "Evaluation",
-    "LoadedBundle",
-    "Manifest",
-    "MetricValue",
-    "open_bundle",
-    "write_bundle",
-]
+from modelward.models.manifest import MAX_MANIFEST_BYTES, Manifest
 
 MANIFEST_MEMBER = "manifest.json"
 ESTIMATOR_MEMBER = "estimator.skops"

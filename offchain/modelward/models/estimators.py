@@ -23,7 +23,9 @@ from modelward.models.output import (
     OutputSpec,
     Scores,
     Task,
+    output_bytes,
 )
+from modelward.terms import MAX_OUTPUT_BYTES
 
 MAX_ESTIMATOR_BYTES = 512 * 2**20
 MAX_EXPANSION = 100
@@ -110,14 +112,20 @@ def infer_output(estimator: Any, inputs: Any) -> OutputSpec:
     """The output specification of a fitted `estimator`.
 
     `inputs` are rows as the estimator takes them; a regression's scale is chosen so that a typical
-    prediction on them keeps nine significant digits. Raises as `task_of` does, and
+    prediction on them keeps nine significant digits. A classifier with so many classes that their
+    scores would not fit an answer on chain gives labels only. Raises as `task_of` does, and
     `UnsupportedEstimator` for several outputs and for labels a manifest cannot hold.
     """
     import numpy as np
 
     task = task_of(estimator)
     kind = type(estimator).__name__
-    predicted = estimator.predict(inputs)
+    try:
+        predicted = estimator.predict(inputs)
+    except Exception as error:
+        raise UnsupportedEstimator(
+            f"{kind} cannot predict from these inputs: {error!s:.200}"
+        ) from error
     if hasattr(predicted, "toarray"):
         raise UnsupportedEstimator(f"{kind} predicts sparse label sets (multilabel).")
     if isinstance(predicted, list) or (predicted.ndim > 1 and predicted.shape[1] > 1):
@@ -148,6 +156,8 @@ def _label(label: Any, kind: str) -> Label:
 
 
 def _kind_of_scores(estimator: Any, inputs: Any, classes: int) -> Scores:
+    if output_bytes(classes) + 1 > MAX_OUTPUT_BYTES:
+        return "none"
     if hasattr(estimator, "predict_proba"):
         return "probability"
     if hasattr(estimator, "decision_function"):

@@ -12,26 +12,16 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from modelward.errors import InvalidBundle
+from modelward.errors import InvalidBundle, InvalidTerms
 from modelward.models import canonical_json
 from modelward.models.output import OutputSpec
 from modelward.models.schema import InputSchema
+from modelward.terms import Metric
 
 MANIFEST_FORMAT = 1
 MAX_MANIFEST_BYTES = 4 * 2**20
 
 LIBRARIES = ("python", "numpy", "scipy", "scikit-learn", "skops")
-
-_INT64 = 2**63
-
-
-@dataclass(frozen=True)
-class MetricValue:
-    """One metric of the evaluation; `ppm` is the value times a million."""
-
-    name: str
-    ppm: int
-    higher_is_better: bool
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,7 @@ class Manifest:
     output: OutputSpec
     estimator: str
     libraries: Mapping[str, str]
-    metrics: tuple[MetricValue, ...] = ()
+    metrics: tuple[Metric, ...] = ()
     evaluation: Evaluation | None = None
     lineage: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -135,21 +125,24 @@ class Manifest:
         )
 
 
-def _metrics(value: object) -> tuple[MetricValue, ...]:
+def _metrics(value: object) -> tuple[Metric, ...]:
     metrics = []
     for item in canonical_json.array(value, "'metrics'", limit=64):
-        metric = canonical_json.fields(item, ("name", "ppm", "higherIsBetter"), "A metric")
-        metrics.append(
-            MetricValue(
-                name=canonical_json.text(metric["name"], "A metric's name", limit=23),
-                ppm=canonical_json.integer(
-                    metric["ppm"], "A metric's 'ppm'", minimum=-_INT64, maximum=_INT64 - 1
-                ),
-                higher_is_better=canonical_json.boolean(
-                    metric["higherIsBetter"], "'higherIsBetter'"
-                ),
+        fields = canonical_json.fields(item, ("name", "ppm", "higherIsBetter"), "A metric")
+        try:
+            metrics.append(
+                Metric(
+                    name=canonical_json.text(fields["name"], "A metric's name"),
+                    higher_is_better=canonical_json.boolean(
+                        fields["higherIsBetter"], "'higherIsBetter'"
+                    ),
+                    ppm=canonical_json.integer(
+                        fields["ppm"], "'ppm'", minimum=-(2**63), maximum=2**63 - 1
+                    ),
+                )
             )
-        )
+        except InvalidTerms as error:
+            raise InvalidBundle(f"The manifest is malformed: {error.message}") from error
     if len({metric.name for metric in metrics}) != len(metrics):
         raise InvalidBundle("The manifest names a metric twice.")
     return tuple(metrics)

@@ -127,6 +127,11 @@ class Prediction:
         return str(self.label) if self.value is None else f"{self.value:f}"
 
 
+def output_bytes(scores: int) -> int:
+    """The length of a canonical output with this many scores."""
+    return 32 * (4 + scores)
+
+
 def encode_output(spec: OutputSpec, label_index: int, scores: Sequence[float]) -> bytes:
     """The canonical output of one prediction.
 
@@ -190,9 +195,10 @@ def _tied(
 
 
 def _decoded(spec: OutputSpec, data: bytes) -> tuple[int, tuple[int, ...]]:
-    if len(data) != 32 * (4 + spec.score_count):
+    if len(data) != output_bytes(spec.score_count):
         raise InvalidOutput(
-            f"The output is {len(data)} bytes long; this model's are {32 * (4 + spec.score_count)}."
+            f"The output is {len(data)} bytes long; this model's are"
+            f" {output_bytes(spec.score_count)}."
         )
     try:
         version, label, units = abi_decode(_TYPES, data)

@@ -1,0 +1,1 @@
+"""From a fitted estimator to a bundle: evaluation, gate, packaging."""

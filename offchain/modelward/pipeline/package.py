@@ -1,0 +1,103 @@
+"""Package a fitted estimator: describe, evaluate, gate, bundle, and check the bundle.
+
+Nothing is written anywhere: what comes back is ready to be stored and registered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelward.errors import PredictionMismatch
+from modelward.models import estimators
+from modelward.models.bundle import Bundle, LoadedBundle, open_bundle, write_bundle
+from modelward.models.manifest import Evaluation as EvaluationRecord
+from modelward.models.manifest import Manifest
+from modelward.models.runner import Runner
+from modelward.models.schema import Bounds, Row, infer_schema, input_frame
+from modelward.pipeline.evaluate import Evaluation, check_thresholds, evaluate, parse_thresholds
+from modelward.terms import Metric, check_model_name
+
+CHECKED_ROWS = 100
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """A model ready to be published.
+
+    `evaluation.salt` has to be kept by the owner who wants to be able to show the held-out data
+    later; it is in none of the other parts.
+    """
+
+    name: str
+    manifest: Manifest
+    bundle: Bundle = field(repr=False)
+    evaluation: Evaluation
+    thresholds: tuple[Metric, ...]
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics measured, as the registry records them."""
+        return self.evaluation.metrics
+
+    @property
+    def evaluation_hash(self) -> bytes:
+        """The salted hash of the held-out data."""
+        return self.evaluation.data_hash
+
+
+def package(
+    estimator: Any,
+    inputs: Any,
+    labels: Any,
+    *,
+    name: str,
+    ranges: Mapping[str, Bounds] | None = None,
+    thresholds: Mapping[str, object] | None = None,
+    lineage: Mapping[str, bytes] | None = None,
+) -> PackagedModel:
+    """Package a fitted classifier or regressor.
+
+    `inputs` (a table of rows) and `labels` (one a row) are held out: the metrics, and the ranges
+    not stated in `ranges`, come from them. `lineage` maps names to salted hashes for the manifest.
+
+    Raises:
+        UnsupportedEstimator, UnfittedEstimator: the estimator cannot be published.
+        InvalidInput: the held-out data do not fit it, or `ranges`.
+        InvalidTerms: the name or a threshold cannot be used.
+        ThresholdNotMet: a metric is below its threshold.
+        PredictionMismatch: the bundle predicts something else than the estimator in memory.
+    """
+    check_model_name(name)
+    gate = parse_thresholds(estimators.task_of(estimator), thresholds or {})
+    schema = infer_schema(estimator, inputs, ranges)
+    frame = input_frame(estimator, inputs)
+    rows = schema.rows(frame.itertuples(index=False, name=None))
+    output = estimators.infer_output(estimator, schema.to_frame(rows))
+    evaluation = evaluate(estimator, schema, output, rows, labels)
+    check_thresholds(evaluation.metrics, gate)
+    manifest = Manifest(
+        name=name,
+        input=schema,
+        output=output,
+        estimator=estimators.describe(estimator),
+        libraries=estimators.library_versions(),
+        metrics=evaluation.metrics,
+        evaluation=EvaluationRecord(evaluation.rows, evaluation.data_hash),
+        lineage=dict(lineage or {}),
+    )
+    bundle = write_bundle(estimator, manifest)
+    _check_bundle(bundle, LoadedBundle(bundle.hash, manifest, estimator), rows)
+    return PackagedModel(name, manifest, bundle, evaluation, gate)
+
+
+def _check_bundle(bundle: Bundle, original: LoadedBundle, rows: list[Row]) -> None:
+    """The bundle, opened from its bytes, has to predict what the estimator in memory does."""
+    sample = rows[:: max(1, len(rows) // CHECKED_ROWS)][:CHECKED_ROWS]
+    reopened = open_bundle(bundle.data, bundle.hash, bundle.manifest_hash)
+    if Runner(reopened).predict(sample) != Runner(original).predict(sample):
+        raise PredictionMismatch(
+            "The bundled estimator predicts something else than the one in memory.",
+            hint="Its predictions may be random, or depend on more than its fitted state.",
+        )

@@ -102,12 +102,11 @@ contract DataShare is IDataShare {
         if (owner == grantee) return;
 
         Grant storage stored = _grants[owner][grantee][resource];
-        Grant memory held = stored;
-        Access access = _judge(held, generationOf[owner][grantee], INFER);
+        Access access = _judge(stored, generationOf[owner][grantee], INFER);
         if (access != Access.Granted) revert AccessDenied(owner, grantee, resource, INFER, access);
-        if (held.meter != msg.sender) revert NotMeter(held.meter, msg.sender);
+        if (stored.meter != msg.sender) revert NotMeter(stored.meter, msg.sender);
 
-        if (held.uses != UNLIMITED) stored.uses = held.uses - 1;
+        if (stored.uses != UNLIMITED) --stored.uses;
     }
 
     /// @inheritdoc IDataShare
@@ -143,7 +142,7 @@ contract DataShare is IDataShare {
     }
 
     /// @dev In order of finality: a grant that was revoked and has expired is Revoked.
-    function _judge(Grant memory held, uint24 generation, uint8 right) private view returns (Access) {
+    function _judge(Grant storage held, uint24 generation, uint8 right) private view returns (Access) {
         if (held.rights == 0) return Access.NotGranted;
         if (held.generation != generation) return Access.Revoked;
         if (held.expiry < block.timestamp) return Access.Expired;

@@ -6,12 +6,12 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {IDataShare} from "./interfaces/IDataShare.sol";
 import {
     IInferenceEscrow,
-    Offer,
+    Query,
     Request,
     RequestState,
     RequestStatus
 } from "./interfaces/IInferenceEscrow.sol";
-import {IModelRegistry, Quote} from "./interfaces/IModelRegistry.sol";
+import {IModelRegistry, Offer} from "./interfaces/IModelRegistry.sol";
 import {Payload} from "./libraries/Payload.sol";
 import {RequestWord, RequestWordLibrary} from "./libraries/RequestWord.sol";
 import {Terms} from "./libraries/Terms.sol";
@@ -21,7 +21,6 @@ import {Terms} from "./libraries/Terms.sol";
 contract InferenceEscrow is IInferenceEscrow, EIP712 {
     using Payload for bytes;
     using Terms for Offer;
-    using Terms for Request;
 
     uint8 private constant INLINE_ONLY = 1;
     uint8 private constant SERVE = 4;
@@ -48,45 +47,31 @@ contract InferenceEscrow is IInferenceEscrow, EIP712 {
     // --- requesting -------------------------------------------------------------------------------
 
     /// @inheritdoc IInferenceEscrow
-    function request(bytes32 modelId, bytes32 versionId, Request calldata terms, bytes calldata input)
+    function request(bytes32 modelId, bytes32 versionId, Query calldata query, bytes calldata input)
         external
         payable
         returns (bytes32 id)
     {
         // Check
-        if (terms.requester != msg.sender) revert NotRequester(terms.requester, msg.sender);
-        if (terms.payer != msg.sender) revert NotPayer(terms.payer, msg.sender);
-        if (terms.callbackGas > MAX_CALLBACK_GAS) revert CallbackGasTooHigh(terms.callbackGas, MAX_CALLBACK_GAS);
-        if (terms.flags & ~INLINE_ONLY != 0) revert UnknownFlags(terms.flags, INLINE_ONLY);
-
-        Quote memory quote = registry.quote(modelId, versionId);
-        Offer memory offer = Offer({
-            modelId: modelId,
-            versionId: versionId,
-            owner: quote.owner,
-            payee: quote.payee,
-            payeeBps: quote.payeeBps,
-            token: quote.token,
-            fee: quote.fee,
-            verifier: quote.verifier
-        });
-        if (msg.value != quote.fee) revert WrongFee(msg.value, quote.fee);
-        bytes32 offerHash = offer.hash();
-        if (terms.offerHash != offerHash) revert OfferMismatch(terms.offerHash, offerHash);
-        uint256 latest = block.timestamp + quote.maxDelay;
-        if (terms.deadline <= block.timestamp || terms.deadline > latest) {
-            revert DeadlineOutOfBounds(terms.deadline, block.timestamp, latest);
+        if (query.callbackGas > MAX_CALLBACK_GAS) revert CallbackGasTooHigh(query.callbackGas, MAX_CALLBACK_GAS);
+        if (query.flags & ~INLINE_ONLY != 0) revert UnknownFlags(query.flags, INLINE_ONLY);
+        (Offer memory offer, uint256 maxDelay, bool open) = registry.quote(modelId, versionId);
+        if (msg.value != offer.fee) revert WrongFee(msg.value, offer.fee);
+        uint256 latest = block.timestamp + maxDelay;
+        if (query.deadline <= block.timestamp || query.deadline > latest) {
+            revert DeadlineOutOfBounds(query.deadline, block.timestamp, latest);
         }
-        id = idOf(terms);
+        Request memory terms = Request({requester: msg.sender, payer: msg.sender, query: query});
+        id = _idOf(offer, terms);
         RequestStatus status = _requests[id].status();
         if (status != RequestStatus.None) revert RequestExists(id, status);
 
         // Effect
-        _requests[id] = RequestWordLibrary.open(msg.sender, quote.fee, terms.deadline);
+        _requests[id] = RequestWordLibrary.open(msg.sender, offer.fee, query.deadline);
         emit InferenceRequested(id, modelId, msg.sender, offer, terms, input);
 
         // Interaction
-        if (!quote.open) dataShare.consume(quote.owner, msg.sender, modelId);
+        if (!open) dataShare.consume(offer.owner, msg.sender, modelId);
     }
 
     // --- answering --------------------------------------------------------------------------------
@@ -98,7 +83,7 @@ contract InferenceEscrow is IInferenceEscrow, EIP712 {
         // Check
         if (commitment == 0) revert CommitmentIsZero();
         if (output.length > MAX_OUTPUT_LENGTH) revert OutputTooLong(output.length, MAX_OUTPUT_LENGTH);
-        if (terms.flags & INLINE_ONLY != 0 && !output.isInline()) revert OutputNotInline();
+        if (terms.query.flags & INLINE_ONLY != 0 && !output.isInline()) revert OutputNotInline();
         bytes32 id = _requireMayEnd(offer, terms);
 
         // Effect
@@ -157,13 +142,8 @@ contract InferenceEscrow is IInferenceEscrow, EIP712 {
     // --- reading ----------------------------------------------------------------------------------
 
     /// @inheritdoc IInferenceEscrow
-    function idOf(Request calldata terms) public view returns (bytes32) {
-        return _hashTypedDataV4(terms.hash());
-    }
-
-    /// @inheritdoc IInferenceEscrow
-    function offerHashOf(Offer calldata offer) external pure returns (bytes32) {
-        return offer.hash();
+    function idOf(Offer calldata offer, Request calldata terms) external view returns (bytes32) {
+        return _idOf(offer, terms);
     }
 
     /// @inheritdoc IInferenceEscrow
@@ -188,6 +168,10 @@ contract InferenceEscrow is IInferenceEscrow, EIP712 {
 
     // --- internal ---------------------------------------------------------------------------------
 
+    function _idOf(Offer memory offer, Request memory terms) private view returns (bytes32) {
+        return _hashTypedDataV4(offer.hash(terms));
+    }
+
     function _requireOpen(bytes32 id) private view returns (RequestWord word) {
         word = _requests[id];
         RequestStatus status = word.status();
@@ -196,14 +180,12 @@ contract InferenceEscrow is IInferenceEscrow, EIP712 {
 
     /// @dev That these are the terms of an open request, and that the caller may still answer or refuse it.
     function _requireMayEnd(Offer calldata offer, Request calldata terms) private view returns (bytes32 id) {
-        bytes32 offerHash = offer.hash();
-        if (terms.offerHash != offerHash) revert OfferMismatch(terms.offerHash, offerHash);
-        id = idOf(terms);
+        id = _idOf(offer, terms);
         _requireOpen(id);
-        if (block.timestamp > terms.deadline) revert DeadlinePassed(terms.deadline, block.timestamp);
+        if (block.timestamp > terms.query.deadline) revert DeadlinePassed(terms.query.deadline, block.timestamp);
         if (offer.verifier != address(0)) revert NotVerifier(offer.verifier, msg.sender);
-        if (terms.worker != address(0) && terms.worker != msg.sender) {
-            revert NotNamedWorker(terms.worker, msg.sender);
+        if (terms.query.worker != address(0) && terms.query.worker != msg.sender) {
+            revert NotNamedWorker(terms.query.worker, msg.sender);
         }
         dataShare.requireAccess(offer.owner, msg.sender, offer.modelId, SERVE);
     }

@@ -6,7 +6,7 @@ import {
     Metric,
     ModelState,
     ModelTerms,
-    Quote,
+    Offer,
     Version,
     VersionState,
     VersionStatus
@@ -124,18 +124,21 @@ contract ModelRegistry is IModelRegistry {
     // --- reading ----------------------------------------------------------------------------------
 
     /// @inheritdoc IModelRegistry
-    function quote(bytes32 modelId, bytes32 versionId) external view returns (Quote memory) {
-        Model memory model = _live(modelId);
-        return Quote({
-            owner: model.owner,
-            payee: model.flags & HAS_PAYEE == 0 ? model.owner : _extras[modelId].payee,
-            payeeBps: model.payeeBps,
-            token: address(0),
-            fee: uint256(model.feeGwei) * 1 gwei,
-            verifier: _servable(modelId, versionId).verifier,
-            maxDelay: model.maxDelay,
-            open: model.flags & OPEN != 0
-        });
+    function quote(bytes32 modelId, bytes32 versionId)
+        external
+        view
+        returns (Offer memory offer, uint256 maxDelay, bool open)
+    {
+        Model storage model = _live(modelId);
+        offer.modelId = modelId;
+        offer.versionId = versionId;
+        offer.owner = model.owner;
+        offer.payee = model.flags & HAS_PAYEE == 0 ? model.owner : _extras[modelId].payee;
+        offer.payeeBps = model.payeeBps;
+        offer.fee = uint256(model.feeGwei) * 1 gwei;
+        offer.verifier = _servable(modelId, versionId).verifier;
+        maxDelay = model.maxDelay;
+        open = model.flags & OPEN != 0;
     }
 
     /// @inheritdoc IModelRegistry
@@ -150,7 +153,7 @@ contract ModelRegistry is IModelRegistry {
 
     /// @inheritdoc IModelRegistry
     function modelOf(bytes32 modelId) external view returns (ModelState memory) {
-        Model memory model = _known(modelId);
+        Model storage model = _known(modelId);
         ModelExtra memory extra = _extras[modelId];
         return ModelState({
             owner: model.owner,
@@ -252,12 +255,12 @@ contract ModelRegistry is IModelRegistry {
         }
     }
 
-    function _known(bytes32 modelId) private view returns (Model memory model) {
+    function _known(bytes32 modelId) private view returns (Model storage model) {
         model = _models[modelId];
         if (model.owner == address(0)) revert UnknownModel(modelId);
     }
 
-    function _live(bytes32 modelId) private view returns (Model memory model) {
+    function _live(bytes32 modelId) private view returns (Model storage model) {
         model = _known(modelId);
         if (model.flags & RETIRED != 0) revert ModelIsRetired(modelId);
     }

@@ -2,53 +2,33 @@
 pragma solidity ^0.8.26;
 
 import {IDataShare} from "./IDataShare.sol";
-import {IModelRegistry} from "./IModelRegistry.sol";
+import {IModelRegistry, Offer} from "./IModelRegistry.sol";
 
-/// @notice What is offered: the part of a request's terms that comes from the registry and is the same
-/// for every request placed under it.
-/// @param modelId The model.
-/// @param versionId The version that answers; pins the bundle by its hash.
-/// @param owner The model's owner, whose SERVE grants say who may answer.
-/// @param payee Is credited the owner's share.
-/// @param payeeBps The payee's share of `fee` in hundredths of a percent, rounded down to a wei; the
-/// worker is credited the rest.
-/// @param token The currency of `fee`; zero for ETH.
-/// @param fee Price of the prediction in wei.
-/// @param verifier The only contract that may end the request other than by a refund; zero where an
-/// eligible worker's word does.
-struct Offer {
-    bytes32 modelId;
-    bytes32 versionId;
-    address owner;
-    address payee;
-    uint16 payeeBps;
-    address token;
-    uint256 fee;
-    address verifier;
-}
-
-/// @notice What is requested.
-/// @param offerHash The EIP-712 struct hash of the offer.
-/// @param requester Whose grant is used, and who is to read the answer.
-/// @param payer Who paid, and is credited if there is no answer.
+/// @notice What the requester of a prediction chooses.
 /// @param worker The only worker that may answer; zero for any eligible one.
-/// @param inputHash `keccak256(abi.encode(secret, canonicalInput))`, where `secret` is 32 random bytes.
+/// @param inputHash `keccak256(abi.encode(secret, canonicalInput))`, where `secret` is 32 random bytes
+/// that the requester never uses again.
 /// @param replyKey The X25519 public key the output is to be sealed to; zero for an output in clear.
 /// @param deadline The last second (Unix time) at which an answer counts.
 /// @param callbackGas Gas for a call to the requester with the answer; zero for none.
 /// @param flags `INLINE_ONLY` (1): the output must be in the event itself, not a reference to a store.
-/// @param salt Makes requests that are otherwise the same differ.
-struct Request {
-    bytes32 offerHash;
-    address requester;
-    address payer;
+struct Query {
     address worker;
     bytes32 inputHash;
     bytes32 replyKey;
     uint40 deadline;
     uint32 callbackGas;
     uint8 flags;
-    bytes32 salt;
+}
+
+/// @notice A request's own terms; with the offer it was placed under, they are all its terms.
+/// @param requester Whose grant is used, and who is to read the answer.
+/// @param payer Who paid, and is credited if there is no answer.
+/// @param query What the requester chose.
+struct Request {
+    address requester;
+    address payer;
+    Query query;
 }
 
 /// @notice None -> Open -> Fulfilled | Refused | Refunded, all of them final.
@@ -137,15 +117,6 @@ interface IInferenceEscrow {
     /// @notice The value sent is not the fee.
     error WrongFee(uint256 sent, uint256 fee);
 
-    /// @notice The request names an offer other than the one that stands now.
-    error OfferMismatch(bytes32 given, bytes32 current);
-
-    /// @notice The request is in somebody else's name.
-    error NotRequester(address requester, address caller);
-
-    /// @notice The request names somebody else to pay for it.
-    error NotPayer(address payer, address caller);
-
     /// @notice The deadline is not after `timestamp`, or is after `latest`.
     error DeadlineOutOfBounds(uint256 deadline, uint256 timestamp, uint256 latest);
 
@@ -196,11 +167,11 @@ interface IInferenceEscrow {
 
     // --- requesting -------------------------------------------------------------------------------
 
-    /// @notice Places a request and holds its fee, which must be sent along exactly.
-    /// @param terms In the caller's own name, paid by the caller.
+    /// @notice Places a request in the caller's name and holds its fee, which must be sent along exactly.
     /// @param input The framed input; passed on in the event, never stored.
+    /// @return id The request's id. It depends on the offer that stands when the call is mined.
     /// @dev Also reverts as `IModelRegistry.quote` and, unless the model is open, as `IDataShare.consume`.
-    function request(bytes32 modelId, bytes32 versionId, Request calldata terms, bytes calldata input)
+    function request(bytes32 modelId, bytes32 versionId, Query calldata query, bytes calldata input)
         external
         payable
         returns (bytes32 id);
@@ -234,11 +205,8 @@ interface IInferenceEscrow {
 
     // --- reading ----------------------------------------------------------------------------------
 
-    /// @notice The id of a request: its EIP-712 digest, in which `offerHash` stands for the nested offer.
-    function idOf(Request calldata terms) external view returns (bytes32);
-
-    /// @notice The EIP-712 struct hash of an offer.
-    function offerHashOf(Offer calldata offer) external pure returns (bytes32);
+    /// @notice The id of a request: its EIP-712 digest.
+    function idOf(Offer calldata offer, Request calldata terms) external view returns (bytes32);
 
     /// @notice A request as it stands.
     function requestOf(bytes32 id) external view returns (RequestState memory);

@@ -66,17 +66,27 @@ enum VersionStatus {
     Retired
 }
 
-/// @notice What a request placed now would be bound to.
-/// @param open Whether no INFER grant is needed.
-struct Quote {
+/// @notice What is offered: the part of a request's terms that is the same for every request placed
+/// under it.
+/// @param modelId The model.
+/// @param versionId The version that answers; pins the bundle by its hash.
+/// @param owner The model's owner, whose SERVE grants say who may answer.
+/// @param payee Is credited the owner's share.
+/// @param payeeBps The payee's share of `fee` in hundredths of a percent, rounded down to a wei; the
+/// worker is credited the rest.
+/// @param token The currency of `fee`; zero for ETH.
+/// @param fee Price of the prediction in wei.
+/// @param verifier The only contract that may end the request other than by a refund; zero where an
+/// eligible worker's word does.
+struct Offer {
+    bytes32 modelId;
+    bytes32 versionId;
     address owner;
     address payee;
     uint16 payeeBps;
     address token;
     uint256 fee;
     address verifier;
-    uint256 maxDelay;
-    bool open;
 }
 
 /// @notice A model as it stands.
@@ -212,8 +222,14 @@ interface IModelRegistry {
     // --- reading ----------------------------------------------------------------------------------
 
     /// @notice What a request placed now would be bound to.
+    /// @return offer The offer that stands.
+    /// @return maxDelay Longest time, in seconds, between the request and its deadline.
+    /// @return open Whether no INFER grant is needed.
     /// @dev Reverts with `UnknownModel`, `ModelIsRetired`, `UnknownVersion` or `VersionNotServable`.
-    function quote(bytes32 modelId, bytes32 versionId) external view returns (Quote memory);
+    function quote(bytes32 modelId, bytes32 versionId)
+        external
+        view
+        returns (Offer memory offer, uint256 maxDelay, bool open);
 
     /// @notice The id of `owner`'s model called `name`, registered or not.
     function modelIdOf(address owner, string calldata name) external pure returns (bytes32);

@@ -20,7 +20,7 @@ OFFER_TYPE = (
 )
 REQUEST_TYPE = (
     "Request(Offer offer,address requester,address payer,address worker,bytes32 inputHash,"
-    "bytes32 replyKey,uint40 deadline,uint32 callbackGas,uint8 flags,bytes32 salt)" + OFFER_TYPE
+    "bytes32 replyKey,uint40 deadline,uint32 callbackGas,uint8 flags)" + OFFER_TYPE
 )
 DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 
@@ -80,20 +80,21 @@ def offer_fields(offer: Offer) -> tuple[object, ...]:
     )
 
 
-def request_fields(request: Request) -> tuple[object, ...]:
-    """A request as the contracts take it."""
+def query_fields(request: Request) -> tuple[object, ...]:
+    """What a requester chooses, as the contracts take it."""
     return (
-        request.offer_hash,
-        request.requester,
-        request.payer,
         request.worker,
         request.input_hash,
         request.reply_key,
         request.deadline,
         request.callback_gas,
         request.flags,
-        request.salt,
     )
+
+
+def request_fields(request: Request) -> tuple[object, ...]:
+    """A request as the contracts take it, its query nested."""
+    return (request.requester, request.payer, query_fields(request))
 
 
 def offer_hash(offer: Offer) -> bytes:
@@ -102,7 +103,7 @@ def offer_hash(offer: Offer) -> bytes:
     return keccak(encode(types, [_OFFER_TYPEHASH, *offer_fields(offer)]))
 
 
-def request_id(request: Request, *, chain_id: int, escrow: Address) -> RequestId:
+def request_id(offer: Offer, request: Request, *, chain_id: int, escrow: Address) -> RequestId:
     """The id of a request: its EIP-712 digest in the domain of this escrow on this chain."""
     domain = keccak(
         encode(
@@ -116,9 +117,10 @@ def request_id(request: Request, *, chain_id: int, escrow: Address) -> RequestId
             ],
         )
     )
-    types = ["bytes32", "bytes32", "address", "address", "address", "bytes32", "bytes32"]
-    types += ["uint40", "uint32", "uint8", "bytes32"]
-    struct = keccak(encode(types, [_REQUEST_TYPEHASH, *request_fields(request)]))
+    types = ["bytes32", "bytes32", "address", "address"]
+    types += ["address", "bytes32", "bytes32", "uint40", "uint32", "uint8"]
+    fields = [request.requester, request.payer, *query_fields(request)]
+    struct = keccak(encode(types, [_REQUEST_TYPEHASH, offer_hash(offer), *fields]))
     return RequestId(keccak(b"\x19\x01" + domain + struct))
 
 

@@ -19,7 +19,7 @@ ModelId = NewType("ModelId", bytes)
 VersionId = NewType("VersionId", bytes)
 """32 bytes: `commitments.version_id(version)`."""
 RequestId = NewType("RequestId", bytes)
-"""32 bytes: `commitments.request_id(request, ...)`."""
+"""32 bytes: `commitments.request_id(offer, request, ...)`."""
 Address = NewType("Address", str)
 """20 bytes as checksummed hexadecimal."""
 
@@ -238,53 +238,6 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
-    """What a request placed now would be bound to."""
-
-    owner: Address
-    payee: Address
-    payee_bps: int
-    token: Address
-    fee: int
-    verifier: Address
-    max_delay: int
-    open: bool
-
-    def offer(self, model_id: ModelId, version_id: VersionId) -> Offer:
-        """The offer a request for this version is placed under."""
-        return Offer(
-            model_id=model_id,
-            version_id=version_id,
-            owner=self.owner,
-            payee=self.payee,
-            payee_bps=self.payee_bps,
-            token=self.token,
-            fee=self.fee,
-            verifier=self.verifier,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ModelState:
-    """A model as it stands; versions are numbered from 1."""
-
-    owner: Address
-    terms: ModelTerms
-    retired: bool
-    versions: int
-
-
-@dataclass(frozen=True, slots=True)
-class VersionState:
-    """A version as it stands; `published_at` in Unix seconds."""
-
-    status: VersionStatus
-    number: int
-    published_at: int
-    verifier: Address
-
-
-@dataclass(frozen=True, slots=True)
 class Offer:
     """The part of a request's terms that comes from the registry; mirrors the struct."""
 
@@ -309,15 +262,45 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is requested; mirrors the struct. Hashes, keys and salt are 32 bytes."""
+class Quote:
+    """What a request placed now would be bound to; `max_delay` in seconds."""
 
-    offer_hash: bytes
+    offer: Offer
+    max_delay: int
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A model as it stands; versions are numbered from 1."""
+
+    owner: Address
+    terms: ModelTerms
+    retired: bool
+    versions: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionState:
+    """A version as it stands; `published_at` in Unix seconds."""
+
+    status: VersionStatus
+    number: int
+    published_at: int
+    verifier: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request's own terms; mirrors `Request` with its `Query`. Hashes and keys are 32 bytes.
+
+    `deadline` is the last second at which an answer counts; `worker` ZERO_ADDRESS for any.
+    """
+
     requester: Address
     payer: Address
     input_hash: bytes
     deadline: int
-    salt: bytes
     worker: Address = ZERO_ADDRESS
     reply_key: bytes = ZERO_HASH
     callback_gas: int = 0

@@ -32,12 +32,10 @@ def record(request_id: bytes = b"\x07" * 32, **changes: Any) -> RequestRecord:
         verifier=Address("0x" + 40 * "0"),
     )
     request = Request(
-        offer_hash=b"\x03" * 32,
         requester=REQUESTER,
         payer=REQUESTER,
         input_hash=b"\x04" * 32,
         deadline=1_900_000_000,
-        salt=b"\x05" * 32,
     )
     placed = RequestRecord(
         id=RequestId(request_id),

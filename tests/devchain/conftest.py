@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 from web3 import Web3
-from web3.contract import Contract
 
 from modelward.chain.development import DevelopmentAccount, development_account
 from modelward.devchain import DevChain
-from modelward.solidity import Artifact
 
 PROBE = "tests/devchain/contracts/Probe.sol"
 
@@ -55,17 +53,17 @@ def rpc(chain: DevChain) -> Rpc:
 
 
 @pytest.fixture
-def web3(chain: DevChain) -> Web3:
+def web3(chain):
     return Web3(chain.provider())
 
 
 @pytest.fixture(scope="session")
-def probe_artifact(compile_solidity) -> Artifact:
+def probe_artifact(compile_solidity):
     return compile_solidity(PROBE)["Probe"]
 
 
 @pytest.fixture
-def probe(web3: Web3, probe_artifact: Artifact, deployer: DevelopmentAccount) -> Contract:
+def probe(web3, probe_artifact, deployer):
     """The contract, deployed by `deployer` with the value 5."""
     factory = web3.eth.contract(abi=probe_artifact.abi, bytecode=probe_artifact.bytecode)
     transaction_hash = factory.constructor(5).transact({"from": deployer.address})

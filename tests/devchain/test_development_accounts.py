@@ -26,7 +26,7 @@ ROLES = (
 )
 
 
-def test_every_account_is_derived_from_the_mnemonic() -> None:
+def test_every_account_is_derived_from_the_mnemonic():
     Account.enable_unaudited_hdwallet_features()
     for index, account in enumerate(DEVELOPMENT_ACCOUNTS):
         derived = Account.from_mnemonic(
@@ -36,13 +36,13 @@ def test_every_account_is_derived_from_the_mnemonic() -> None:
         assert account.private_key == f"0x{bytes(derived.key).hex()}"
 
 
-def test_roles_are_named_in_order() -> None:
+def test_roles_are_named_in_order():
     assert tuple(account.name for account in DEVELOPMENT_ACCOUNTS) == ROLES
     assert tuple(DEVELOPMENT_KEYS) == ROLES
     assert development_account("worker") is DEVELOPMENT_ACCOUNTS[3]
 
 
-def test_a_development_key_is_recognised_in_any_form() -> None:
+def test_a_development_key_is_recognised_in_any_form():
     for account in DEVELOPMENT_ACCOUNTS:
         key = bytes.fromhex(account.private_key[2:])
         assert is_development_key(key)
@@ -52,7 +52,7 @@ def test_a_development_key_is_recognised_in_any_form() -> None:
         assert is_development_address(account.address)
 
 
-def test_any_other_key_or_address_is_not() -> None:
+def test_any_other_key_or_address_is_not():
     stranger = Account.create()
     assert not is_development_key(bytes(stranger.key))
     assert not is_development_address(stranger.address)

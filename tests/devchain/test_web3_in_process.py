@@ -2,16 +2,10 @@
 
 import pytest
 from eth_utils import keccak
-from web3 import Web3
-from web3.contract import Contract
 from web3.exceptions import ContractCustomError, ContractLogicError, ContractPanicError
 
-from modelward.chain.development import DevelopmentAccount
 
-
-def test_a_contract_is_deployed_called_and_changed(
-    web3: Web3, probe: Contract, requester: DevelopmentAccount
-) -> None:
+def test_a_contract_is_deployed_called_and_changed(web3, probe, requester):
     assert probe.functions.value().call() == 5
     receipt = web3.eth.wait_for_transaction_receipt(
         probe.functions.set(9, "hello").transact({"from": requester.address})
@@ -21,9 +15,7 @@ def test_a_contract_is_deployed_called_and_changed(
     assert probe.functions.value().call(block_identifier=receipt["blockNumber"] - 1) == 5
 
 
-def test_a_signed_transaction_is_mined(
-    web3: Web3, probe: Contract, requester: DevelopmentAccount
-) -> None:
+def test_a_signed_transaction_is_mined(web3, probe, requester):
     call = probe.functions.set(7, "signed").build_transaction(
         {"from": requester.address, "nonce": web3.eth.get_transaction_count(requester.address)}
     )
@@ -37,9 +29,7 @@ def test_a_signed_transaction_is_mined(
     assert event["args"] == {"by": requester.address, "value": 7, "note": "signed"}
 
 
-def test_events_are_found_by_their_indexed_arguments(
-    probe: Contract, requester: DevelopmentAccount, worker: DevelopmentAccount
-) -> None:
+def test_events_are_found_by_their_indexed_arguments(probe, requester, worker):
     for account, value in ((requester, 1), (worker, 2), (requester, 3)):
         probe.functions.set(value, "").transact({"from": account.address})
     found = probe.events.Changed().get_logs(
@@ -49,7 +39,7 @@ def test_events_are_found_by_their_indexed_arguments(
 
 
 @pytest.mark.parametrize("action", ["call", "estimate_gas"])
-def test_a_custom_error_keeps_its_arguments(probe: Contract, action: str) -> None:
+def test_a_custom_error_keeps_its_arguments(probe, action):
     with pytest.raises(ContractCustomError) as caught:
         getattr(probe.functions.set(101, ""), action)()
     selector = keccak(text="TooHigh(uint256,uint256)")[:4]
@@ -57,25 +47,21 @@ def test_a_custom_error_keeps_its_arguments(probe: Contract, action: str) -> Non
     assert caught.value.data == f"0x{expected.hex()}"
 
 
-def test_a_reason_string_and_a_panic_are_named(probe: Contract) -> None:
+def test_a_reason_string_and_a_panic_are_named(probe):
     with pytest.raises(ContractLogicError, match="not today"):
         probe.functions.failWithString().call()
     with pytest.raises(ContractPanicError, match="zero"):
         probe.functions.failWithPanic(0).call()
 
 
-def test_a_transaction_with_its_own_gas_is_mined_even_if_it_fails(
-    web3: Web3, probe: Contract, requester: DevelopmentAccount
-) -> None:
+def test_a_transaction_with_its_own_gas_is_mined_even_if_it_fails(web3, probe, requester):
     transaction_hash = probe.functions.set(101, "").transact(
         {"from": requester.address, "gas": 200_000}
     )
     assert web3.eth.get_transaction_receipt(transaction_hash)["status"] == 0
 
 
-def test_requests_in_a_batch_are_answered_in_their_order(
-    web3: Web3, probe: Contract, requester: DevelopmentAccount
-) -> None:
+def test_requests_in_a_batch_are_answered_in_their_order(web3, probe, requester):
     with web3.batch_requests() as batch:
         batch.add(web3.eth.get_balance(requester.address))
         batch.add(probe.functions.value())

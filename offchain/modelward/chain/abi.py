@@ -1,7 +1,8 @@
 """Contract ABIs: terms into calldata, and what comes back into terms.
 
 Structs and enumerations are told by the names the compiler recorded in the ABI, and become the
-classes of the same names in `modelward.terms`. What is decoded is taken as it is: anyone can put
+classes of the same names in `modelward.terms`; a struct that has no class there is one whose
+members its enclosing class holds itself. What is decoded is taken as it is: anyone can put
 any name or text on chain, so decoding never applies the checks that terms make of a caller's own.
 """
 
@@ -161,13 +162,15 @@ def _to_abi(part: Component, value: Any) -> Any:
         element = _element(part)
         return [_to_abi(element, item) for item in value]
     if part["type"] == "tuple" and is_dataclass(value):
-        return tuple(
-            _to_abi(inner, getattr(value, snake_case(inner["name"])))
-            for inner in part["components"]
-        )
+        return tuple(_member(inner, value) for inner in part["components"])
     if part["type"] == _METRIC_NAME and isinstance(value, str):
         return value.encode("ascii")
     return value
+
+
+def _member(part: Component, whole: Any) -> Any:
+    flattened = part["type"] == "tuple" and not hasattr(whole, snake_case(part["name"]))
+    return _to_abi(part, whole if flattened else getattr(whole, snake_case(part["name"])))
 
 
 def _from_abi(part: Component, value: Any) -> Any:
@@ -190,11 +193,13 @@ def _from_abi(part: Component, value: Any) -> Any:
 
 
 def _struct(part: Component, values: Sequence[Any]) -> Any:
-    members = {
-        snake_case(inner["name"]): _from_abi(inner, value)
-        for inner, value in zip(part["components"], values, strict=True)
-    }
-    cls = getattr(terms, _internal_name(part, "struct "))
+    members: dict[str, Any] = {}
+    for inner, value in zip(part["components"], values, strict=True):
+        member = _from_abi(inner, value)
+        members |= member if isinstance(member, dict) else {snake_case(inner["name"]): member}
+    cls = getattr(terms, _internal_name(part, "struct "), None)
+    if cls is None:
+        return members
     if {field.name for field in fields(cls)} != members.keys():
         raise TypeError(f"terms.{cls.__name__} does not mirror the struct of that name")
     made = object.__new__(cls)

@@ -182,8 +182,7 @@ class ModelRegistry(Contract):
         self, model_id: ModelId, version_id: VersionId, *, block: BlockId = "latest"
     ) -> Quote:
         """What a request placed now would be bound to."""
-        quote: Quote = self.view("quote", model_id, version_id, block=block)
-        return quote
+        return Quote(*self.view("quote", model_id, version_id, block=block))
 
     def model_id_of(self, owner: Address, name: str) -> ModelId:
         """The id of `owner`'s model called `name`, as the contract computes it."""
@@ -225,7 +224,7 @@ class InferenceEscrow(Contract):
         *,
         value: int,
     ) -> Call:
-        """Place a request; `value`, in wei, must be the fee."""
+        """Place a request in the sender's name; `value`, in wei, must be the fee."""
         return self.call("request", model_id, version_id, terms, input_, value=value)
 
     def fulfil(self, offer: Offer, terms: Request, commitment: bytes, output: bytes) -> Call:
@@ -251,14 +250,9 @@ class InferenceEscrow(Contract):
         credit: int = self.view("creditOf", token, account, block=block)
         return credit
 
-    def id_of(self, terms: Request) -> RequestId:
+    def id_of(self, offer: Offer, terms: Request) -> RequestId:
         """The id of a request, as the contract computes it."""
-        return RequestId(self.view("idOf", terms))
-
-    def offer_hash_of(self, offer: Offer) -> bytes:
-        """The EIP-712 struct hash of an offer, as the contract computes it."""
-        found: bytes = self.view("offerHashOf", offer)
-        return found
+        return RequestId(self.view("idOf", offer, terms))
 
     def request_of(self, request_id: RequestId, *, block: BlockId = "latest") -> RequestState:
         """A request as it stands."""

@@ -49,9 +49,6 @@ SENTENCES: Mapping[str, str] = {
     "VersionNotServable": "The version {versionId:hash} cannot be served: it was {status:word}.",
     # InferenceEscrow
     "WrongFee": "The fee sent is {sent:wei}, but the price is {fee:wei}.",
-    "OfferMismatch": "The model's terms have changed since they were read; read them again.",
-    "NotRequester": "The request is in the name of {requester}, not of {caller}.",
-    "NotPayer": "The request names {payer} to pay for it, not {caller}.",
     "DeadlineOutOfBounds": (
         "The deadline {deadline:time} is not after now ({timestamp:time}) "
         "and by {latest:time} at the latest."

@@ -49,7 +49,7 @@ types: setup ## mypy
 	$(BIN)/mypy
 
 imports: setup ## rooms import downwards only
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 compile: setup $(LIBRARIES) ## compile the contracts into the package
 	$(BIN)/modelward compile

@@ -26,7 +26,7 @@ from typer.exceptions import TyperException
 from typing_extensions import override
 
 from modelward import __version__
-from modelward.errors import ModelwardError, ModelwardWarning
+from modelward.errors import BadInput, ModelwardError, ModelwardWarning
 
 PROGRAM = "modelward"
 INTERRUPTED = 130
@@ -124,20 +124,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     defect, 130 interrupted.
     """
     invocation = Invocation()
-    warnings.showwarning = _show_warning
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _run(None if arguments is None else list(arguments), invocation)
+
+
+def _run(arguments: list[str] | None, invocation: Invocation) -> int:
     try:
         result = typer.main.get_command(app)(
-            args=None if arguments is None else list(arguments),
-            prog_name=PROGRAM,
-            obj=invocation,
-            standalone_mode=False,
+            args=arguments, prog_name=PROGRAM, obj=invocation, standalone_mode=False
         )
     except ModelwardError as error:
         return _report(error, error.message, error.hint, error.exit_code, invocation)
     except TyperException as error:
         return _report_usage(error, invocation)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return INTERRUPTED
+    except typer.Abort as error:
+        if not isinstance(error.__context__, EOFError):
+            return INTERRUPTED
+        sentence = "Standard input ended before the question was answered."
+        return _report(error, sentence, None, BadInput.exit_code, invocation)
     except Exception as error:  # noqa: BLE001 - the last resort: a sentence instead of a traceback
         sentence = f"{type(error).__name__}: {error}".rstrip(": ")
         hint = f"This is a defect; `{PROGRAM} --debug ...` shows where."
@@ -162,7 +169,8 @@ def _report_usage(error: TyperException, invocation: Invocation) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(sentence, err=True)
         return error.exit_code
-    hint = f"`{context.command_path} --help` lists what it takes." if context else None
+    command = context.command_path if context else PROGRAM
+    hint = f"`{command} --help` lists what it takes."
     return _report(error, sentence, hint, error.exit_code, invocation)
 
 

@@ -121,7 +121,11 @@ def check_sources(root: Path | None = None) -> None:
         *(f"{name}.json has no source" for name in sorted(committed - names.keys())),
     ]
     for name in sorted(committed & names.keys()):
-        recorded = json.loads((folder / INPUTS / f"{name}.json").read_text("utf-8"))
+        path = folder / INPUTS / f"{name}.json"
+        if not path.exists():
+            differences.append(f"{INPUTS}/{name}.json is missing")
+            continue
+        recorded = json.loads(path.read_text("utf-8"))
         if recorded["settings"] != SETTINGS:
             differences.append(f"{name} was compiled with other settings")
         differences += [

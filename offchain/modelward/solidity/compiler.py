@@ -98,7 +98,7 @@ def _installed(origin: str = "installed by py-solc-x") -> Compiler | None:
 
 
 def _downloaded(*, last_resort: bool) -> Compiler | None:
-    """Have py-solc-x download the native build, in a child that can be timed out.
+    """The native build, downloaded by py-solc-x.
 
     After a failure it is not tried again for a day, unless there is nothing else to try.
     """
@@ -107,6 +107,15 @@ def _downloaded(*, last_resort: bool) -> Compiler | None:
     failure = get_solcx_install_folder() / f"download-of-{SOLC_VERSION}-failed"
     if not last_resort and _age_in_seconds(failure) < RETRY_DOWNLOAD_AFTER_SECONDS:
         return None
+    if not _download():
+        failure.touch()
+        return None
+    failure.unlink(missing_ok=True)
+    return _installed("downloaded by py-solc-x")
+
+
+def _download() -> bool:
+    """Download in a child, because py-solc-x sets no time limit of its own."""
     try:
         subprocess.run(
             [sys.executable, "-c", f"import solcx; solcx.install_solc({SOLC_VERSION!r})"],
@@ -117,10 +126,8 @@ def _downloaded(*, last_resort: bool) -> Compiler | None:
             check=True,
         )
     except (subprocess.SubprocessError, OSError):
-        failure.touch()
-        return None
-    failure.unlink(missing_ok=True)
-    return _installed("downloaded by py-solc-x")
+        return False
+    return True
 
 
 def _age_in_seconds(path: Path) -> float:

@@ -74,7 +74,7 @@ def _json(text: str, name: str) -> Any:
     except RecursionError as error:
         raise InvalidInput(f"What is in {name} is nested too deeply for a row.") from error
     except ValueError as error:
-        where = f": {error.msg} in line {error.lineno}" if hasattr(error, "lineno") else ""
+        where = f": {error}"
         raise InvalidInput(f"What is in {name} is not JSON{where}.") from error
 
 

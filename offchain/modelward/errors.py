@@ -319,5 +319,5 @@ class JournalUnavailable(Unavailable):
     """The worker's journal cannot be read or written."""
 
 
-class RequestBookUnavailable(Unavailable):
-    """A requester's record of its requests cannot be read or written."""
+class RecordUnavailable(Unavailable):
+    """A record kept for its user (of a request, of a publication) cannot be read or written."""

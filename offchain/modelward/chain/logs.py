@@ -5,7 +5,7 @@ A filter dies with its node and forgets what it missed; a range can be asked for
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,8 +42,9 @@ class EventReader:
     """Reads the events of some contracts, range by range.
 
     `contracts` gives the name of the contract at each address. `kinds` narrows to some event
-    classes; None reads all. The width of a range starts at the network's `log_range`, halves
-    whenever the node finds it too much, and grows back slowly.
+    classes, `subjects` to events whose first indexed value (a request id, a model id, an owner) is
+    one of these 32 bytes; None reads all. The width of a range starts at the network's
+    `log_range`, halves whenever the node finds it too much, and grows back slowly.
     """
 
     def __init__(
@@ -51,10 +52,12 @@ class EventReader:
         chain: Chain,
         contracts: Mapping[Address, str],
         kinds: tuple[type[Event], ...] | None = None,
+        subjects: Collection[bytes] | None = None,
     ) -> None:
         self.chain = chain
         self.contracts = dict(contracts)
         self._topics = [to_hex(topic_of(kind)) for kind in kinds] if kinds is not None else None
+        self._subjects = None if subjects is None else [to_hex(value) for value in subjects]
         self._width = chain.network.log_range
 
     def read(self, first: int, last: int) -> Iterator[EventRange]:
@@ -88,7 +91,9 @@ class EventReader:
             "toBlock": hex(last),
             "address": list(self.contracts),
         }
-        if self._topics is not None:
+        if self._subjects is not None:
+            query["topics"] = [self._topics, self._subjects]
+        elif self._topics is not None:
             query["topics"] = [self._topics]
         answer = self.chain.rpc("eth_getLogs", [query])
         if not isinstance(answer, list):

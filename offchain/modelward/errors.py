@@ -116,6 +116,10 @@ class ConfigurationError(BadInput):
         self.key = key
 
 
+class WrongJournal(BadInput):
+    """The journal was written for another account."""
+
+
 class UnknownNetwork(BadInput):
     """No network of that name is configured."""
 
@@ -317,6 +321,17 @@ class ContentMissing(StoreUnavailable):
 
 class JournalUnavailable(Unavailable):
     """The worker's journal cannot be read or written."""
+
+
+class JournalInUse(JournalUnavailable):
+    """Another worker uses the journal; `holder` is its process id as far as known."""
+
+    default_hint = "Stop the other worker first, or give this one its own --journal."
+
+    def __init__(self, journal: Path, holder: str) -> None:
+        super().__init__(f"The journal {journal} is in use by the process {holder}.")
+        self.journal = journal
+        self.holder = holder
 
 
 class RecordUnavailable(Unavailable):

@@ -1,0 +1,38 @@
+"""The worker's journal: what it has read, done and signed, safe against a crash at any instant.
+
+One row per request; every step is one database transaction, and the cursor moves in the same one
+as the rows it leads to. Outputs, commitments and signed transactions are on disk before the
+network sees them.
+"""
+
+from modelward.journal.journal import KEPT_CHECKPOINTS, Journal, default_path
+from modelward.journal.records import (
+    Answer,
+    Checkpoint,
+    Ending,
+    Fulfilment,
+    Identity,
+    Job,
+    Placement,
+    Refusal,
+    SignedAnswer,
+)
+from modelward.journal.states import ENDS, State, TransactionState
+
+__all__ = [
+    "ENDS",
+    "KEPT_CHECKPOINTS",
+    "Answer",
+    "Checkpoint",
+    "Ending",
+    "Fulfilment",
+    "Identity",
+    "Job",
+    "Journal",
+    "Placement",
+    "Refusal",
+    "SignedAnswer",
+    "State",
+    "TransactionState",
+    "default_path",
+]

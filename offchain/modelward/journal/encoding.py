@@ -1,0 +1,58 @@
+"""Terms as bytes: ABI-encoded, as the contracts encode them."""
+
+from __future__ import annotations
+
+from eth_abi.abi import decode, encode
+from eth_utils.address import to_checksum_address
+
+from modelward.commitments import offer_fields, request_fields
+from modelward.terms import Address, ModelId, Offer, Request, VersionId
+
+OFFER_ABI = ("bytes32", "bytes32", "address", "address", "uint16", "address", "uint256", "address")
+QUERY_ABI = "(address,bytes32,bytes32,uint40,uint32,uint8)"
+REQUEST_ABI = ("address", "address", QUERY_ABI)
+
+
+def encode_offer(offer: Offer) -> bytes:
+    """An offer as bytes."""
+    return encode(OFFER_ABI, offer_fields(offer))
+
+
+def decode_offer(data: bytes) -> Offer:
+    """Inverse of `encode_offer`."""
+    model_id, version_id, owner, payee, payee_bps, token, fee, verifier = decode(OFFER_ABI, data)
+    return Offer(
+        model_id=ModelId(model_id),
+        version_id=VersionId(version_id),
+        owner=_address(owner),
+        payee=_address(payee),
+        payee_bps=payee_bps,
+        token=_address(token),
+        fee=fee,
+        verifier=_address(verifier),
+    )
+
+
+def encode_request(request: Request) -> bytes:
+    """A request's terms as bytes."""
+    return encode(REQUEST_ABI, request_fields(request))
+
+
+def decode_request(data: bytes) -> Request:
+    """Inverse of `encode_request`."""
+    requester, payer, query = decode(REQUEST_ABI, data)
+    worker, input_hash, reply_key, deadline, callback_gas, flags = query
+    return Request(
+        requester=_address(requester),
+        payer=_address(payer),
+        worker=_address(worker),
+        input_hash=input_hash,
+        reply_key=reply_key,
+        deadline=deadline,
+        callback_gas=callback_gas,
+        flags=flags,
+    )
+
+
+def _address(text: str) -> Address:
+    return Address(to_checksum_address(text))

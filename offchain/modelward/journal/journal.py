@@ -1,0 +1,607 @@
+"""The journal itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    and_,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from modelward.errors import JournalUnavailable, WrongChain, WrongJournal
+from modelward.journal import schema
+from modelward.journal.database import locate, open_engine, unavailable_on_failure
+from modelward.journal.encoding import decode_offer, decode_request, encode_offer, encode_request
+from modelward.journal.lock import JournalLock
+from modelward.journal.migrations import migrate
+from modelward.journal.records import (
+    Answer,
+    Checkpoint,
+    Ending,
+    Fulfilment,
+    Identity,
+    Job,
+    Placement,
+    Refusal,
+    SignedAnswer,
+)
+from modelward.journal.states import ENDS, PENDING, State, TransactionState
+from modelward.terms import RefusalReason, RequestId
+
+KEPT_CHECKPOINTS = 128
+"""How many checkpoints below the cursor are kept to find a common ancestor by."""
+
+_jobs = schema.jobs.c
+_checkpoints = schema.checkpoints.c
+_transactions = schema.transactions.c
+
+
+def default_path(directory: Path, identity: Identity) -> Path:
+    """Where under `directory` the journal of `identity` is kept unless told otherwise."""
+    name = "-".join(
+        (
+            str(identity.chain_id),
+            identity.genesis_hash.hex()[:8],
+            identity.escrow[2:10].lower(),
+            identity.account[2:10].lower(),
+        )
+    )
+    return directory / f"{name}.sqlite"
+
+
+class Journal:
+    """What one worker account has read, done and signed for one escrow.
+
+    Every method that writes is one database transaction: after it returned, what it wrote is on
+    disk; if it did not, nothing was written. Methods raise `JournalUnavailable` when the database
+    fails, and `ValueError` for a step that the life of a request does not have.
+
+    A journal is used by one process at a time, and by one thread of it.
+    """
+
+    def __init__(self, place: str | Path, identity: Identity) -> None:
+        """Open the journal at `place` (a path, or a sqlite URL), making it where there is none.
+
+        Raises:
+            ConfigurationError: `place` is a URL that cannot hold a journal.
+            JournalInUse: another process uses it.
+            JournalUnavailable: it cannot be read or written.
+            WrongChain: it was written on another chain, or for another escrow.
+            WrongJournal: it was written for another account.
+        """
+        self.file = locate(place)
+        self.identity = identity
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise JournalUnavailable(
+                f"The directory {self.file.parent} cannot be made: {error.strerror}."
+            ) from error
+        self._lock = JournalLock(self.file.with_name(self.file.name + ".lock"))
+        self._engine: Engine = open_engine(self.file)
+        try:
+            with unavailable_on_failure(self.file):
+                migrate(self._engine)
+                self._check_identity()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the database and the lock; again is harmless."""
+        self._engine.dispose()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def cursor(self) -> Checkpoint | None:
+        """The block up to which the chain was read; None before the first."""
+        return next(iter(self.checkpoints(limit=1)), None)
+
+    def checkpoints(self, limit: int = KEPT_CHECKPOINTS) -> list[Checkpoint]:
+        """The newest checkpoints, the cursor first."""
+        query = (
+            select(_checkpoints.number, _checkpoints.hash, _checkpoints.timestamp)
+            .where(self._here(_checkpoints))
+            .order_by(_checkpoints.number.desc())
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return [Checkpoint(*row) for row in connection.execute(query)]
+
+    def job(self, request_id: RequestId) -> Job | None:
+        """The job of a request, if the journal knows it."""
+        query = select(schema.jobs).where(self._job(request_id))
+        with self._reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _read_job(row)
+
+    def job_ids(self, *states: State) -> list[RequestId]:
+        """The requests in these states that are on chain, the nearest deadline first."""
+        query = (
+            select(_jobs.request_id)
+            .where(self._here(_jobs), _jobs.state.in_(states), _jobs.on_chain)
+            .order_by(_jobs.deadline, _jobs.request_id)
+        )
+        with self._reading() as connection:
+            return [RequestId(request_id) for request_id in connection.scalars(query)]
+
+    def jobs_of(self, transaction_hash: bytes) -> list[Job]:
+        """The jobs whose answers a transaction carries."""
+        query = select(schema.jobs).where(
+            self._here(_jobs), _jobs.transaction_hash == transaction_hash
+        )
+        with self._reading() as connection:
+            return [_read_job(row) for row in connection.execute(query)]
+
+    def counts(self) -> dict[State, int]:
+        """How many requests are in each state."""
+        query = select(_jobs.state, func.count()).where(self._here(_jobs)).group_by(_jobs.state)
+        with self._reading() as connection:
+            return {State(state): count for state, count in connection.execute(query)}
+
+    def transaction(self, transaction_hash: bytes) -> SignedAnswer | None:
+        """A signed transaction by its hash."""
+        query = select(schema.transactions).where(self._transaction(transaction_hash))
+        with self._reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _read_transaction(row)
+
+    def transactions(self, *states: TransactionState) -> list[SignedAnswer]:
+        """The account's transactions in these states, in the order of their nonces."""
+        query = (
+            select(schema.transactions)
+            .where(
+                _transactions.chain_id == self.identity.chain_id,
+                _transactions.account == self.identity.account,
+                _transactions.state.in_(states),
+            )
+            .order_by(_transactions.nonce)
+        )
+        with self._reading() as connection:
+            return [_read_transaction(row) for row in connection.execute(query)]
+
+    # --- following the chain ---------------------------------------------------------------------
+
+    def advance(
+        self,
+        first: int,
+        to: Checkpoint,
+        *,
+        placed: Sequence[Placement] = (),
+        ended: Sequence[Ending] = (),
+    ) -> None:
+        """Record what the blocks `first` to `to` say, and move the cursor to `to`.
+
+        Requests known already are only said to be on chain again. A request that was both placed
+        and ended in these blocks is left out. Requests still open at a deadline before the
+        timestamp of `to` have expired: every block that could answer them was read.
+
+        Raises:
+            ValueError: `first` is not the block after the cursor.
+        """
+        cursor = self.cursor()
+        if (cursor is not None and first != cursor.number + 1) or to.number < first:
+            raise ValueError(f"blocks {first} to {to.number} do not follow {cursor}")
+        endings = {ending.request_id: ending for ending in ended}
+        with self._writing() as connection:
+            for placement in placed:
+                if not self._anchor(connection, placement) and placement.request_id not in endings:
+                    self._insert(connection, placement)
+            for ending in endings.values():
+                self._end(connection, ending)
+            self._expire(connection, to)
+            connection.execute(
+                insert(schema.checkpoints).values(
+                    **self._key(), number=to.number, hash=to.hash, timestamp=to.timestamp
+                )
+            )
+            self._forget_checkpoints(connection)
+
+    def rewind(self, to: Checkpoint) -> list[RequestId]:
+        """Undo what blocks after `to` said, after a reorganisation, and return what it touched.
+
+        Requests placed in them are no longer on chain; those answered or ended in them go back to
+        where their answer and transaction are.
+
+        Raises:
+            ValueError: `to` is not a checkpoint.
+        """
+        if to not in self.checkpoints():
+            raise ValueError(f"block {to.number} is not a checkpoint")
+        after = to.number
+        touched = select(_jobs.request_id).where(
+            self._here(_jobs), (_jobs.block_number > after) | (_jobs.ended_at_block > after)
+        )
+        unmined = select(_transactions.hash).where(
+            _transactions.chain_id == self.identity.chain_id, _transactions.block_number > after
+        )
+        with self._writing() as connection:
+            affected = [RequestId(request_id) for request_id in connection.scalars(touched)]
+            hashes = list(connection.scalars(unmined))
+            connection.execute(
+                delete(schema.checkpoints).where(
+                    self._here(_checkpoints), _checkpoints.number > after
+                )
+            )
+            connection.execute(
+                update(schema.jobs)
+                .where(self._here(_jobs), _jobs.block_number > after)
+                .values(on_chain=False)
+            )
+            for transaction_hash in hashes:
+                affected += self._unmine(connection, transaction_hash)
+            reopened = select(schema.jobs).where(self._here(_jobs), _jobs.ended_at_block > after)
+            for row in connection.execute(reopened).all():
+                connection.execute(
+                    update(schema.jobs)
+                    .where(self._job(row.request_id))
+                    .values(
+                        state=self._resting_state(connection, row),
+                        ended_at_block=None,
+                        reason="a reorganisation dropped its end",
+                    )
+                )
+        return list(dict.fromkeys(affected))
+
+    # --- answering -------------------------------------------------------------------------------
+
+    def record_answer(self, request_id: RequestId, answer: Answer) -> None:
+        """seen -> computed: the answer is on disk."""
+        values: dict[str, Any] = {"state": State.COMPUTED, "reason": None}
+        if isinstance(answer, Fulfilment):
+            values |= {"output": answer.output, "commitment": answer.commitment}
+        else:
+            values |= {"refusal": int(answer.reason), "refusal_detail": answer.detail}
+        with self._writing() as connection:
+            self._step(connection, self._job(request_id), (State.SEEN,), values)
+
+    def record_reason(self, request_id: RequestId, reason: str) -> None:
+        """Note why a request is where it is."""
+        with self._writing() as connection:
+            connection.execute(
+                update(schema.jobs).where(self._job(request_id)).values(reason=reason)
+            )
+
+    def record_signed(self, signed: SignedAnswer, request_ids: Sequence[RequestId]) -> None:
+        """computed -> signed: a transaction that carries the answers is on disk."""
+        with self._writing() as connection:
+            connection.execute(
+                insert(schema.transactions).values(
+                    chain_id=self.identity.chain_id,
+                    hash=signed.hash,
+                    account=self.identity.account,
+                    nonce=signed.nonce,
+                    raw=signed.raw,
+                    gas=signed.gas,
+                    max_fee=signed.max_fee,
+                    tip=signed.tip,
+                    state=TransactionState.SIGNED,
+                )
+            )
+            for request_id in request_ids:
+                self._step(
+                    connection,
+                    self._job(request_id),
+                    (State.COMPUTED,),
+                    {"state": State.SIGNED, "transaction_hash": signed.hash, "reason": None},
+                )
+
+    def record_sent(self, transaction_hash: bytes) -> None:
+        """signed -> sent: the network took the transaction."""
+        with self._writing() as connection:
+            self._move_transaction(
+                connection, transaction_hash, (TransactionState.SIGNED,), TransactionState.SENT
+            )
+            self._move_jobs(connection, transaction_hash, (State.SIGNED,), State.SENT)
+
+    def record_mined(self, transaction_hash: bytes, block_number: int, block_hash: bytes) -> None:
+        """signed or sent -> mined: a block holds the transaction, and it succeeded."""
+        with self._writing() as connection:
+            self._move_transaction(
+                connection,
+                transaction_hash,
+                PENDING,
+                TransactionState.MINED,
+                block_number=block_number,
+                block_hash=block_hash,
+            )
+            self._move_jobs(connection, transaction_hash, (State.SIGNED, State.SENT), State.MINED)
+
+    def record_unmined(self, transaction_hash: bytes) -> None:
+        """mined -> sent: the block that held the transaction is gone."""
+        with self._writing() as connection:
+            self._unmine(connection, transaction_hash)
+
+    def record_failed(
+        self, transaction_hash: bytes, block_number: int, block_hash: bytes, reason: str
+    ) -> None:
+        """signed or sent -> computed: the transaction was mined and reverted."""
+        with self._writing() as connection:
+            self._move_transaction(
+                connection,
+                transaction_hash,
+                PENDING,
+                TransactionState.FAILED,
+                block_number=block_number,
+                block_hash=block_hash,
+            )
+            self._release(connection, transaction_hash, reason, failures=_jobs.failures + 1)
+
+    def record_dropped(self, transaction_hash: bytes, reason: str) -> None:
+        """signed or sent -> computed: the transaction can no longer be mined, or was given up."""
+        with self._writing() as connection:
+            self._move_transaction(connection, transaction_hash, PENDING, TransactionState.DROPPED)
+            self._release(connection, transaction_hash, reason)
+
+    # --- inside one transaction ------------------------------------------------------------------
+
+    def _anchor(self, connection: Connection, placement: Placement) -> bool:
+        known = connection.execute(
+            update(schema.jobs)
+            .where(self._job(placement.request_id))
+            .values(
+                on_chain=True,
+                block_number=placement.block_number,
+                block_hash=placement.block_hash,
+            )
+        )
+        return known.rowcount == 1
+
+    def _insert(self, connection: Connection, placement: Placement) -> None:
+        connection.execute(
+            insert(schema.jobs).values(
+                **self._key(),
+                request_id=placement.request_id,
+                state=State.SEEN,
+                offer=encode_offer(placement.offer),
+                request=encode_request(placement.request),
+                input=placement.input,
+                deadline=placement.request.deadline,
+                block_number=placement.block_number,
+                block_hash=placement.block_hash,
+                on_chain=True,
+                failures=0,
+            )
+        )
+
+    def _end(self, connection: Connection, ending: Ending) -> None:
+        if ending.state not in ENDS:
+            raise ValueError(f"{ending.state} is no end")
+        connection.execute(
+            update(schema.jobs)
+            .where(self._job(ending.request_id))
+            .values(state=ending.state, reason=ending.reason, ended_at_block=ending.block_number)
+        )
+        connection.execute(
+            update(schema.transactions)
+            .where(self._transaction(ending.transaction_hash))
+            .values(
+                state=TransactionState.MINED,
+                block_number=ending.block_number,
+                block_hash=ending.block_hash,
+            )
+        )
+
+    def _expire(self, connection: Connection, to: Checkpoint) -> None:
+        overdue = and_(self._here(_jobs), _jobs.state.not_in(ENDS), _jobs.deadline < to.timestamp)
+        for on_chain, state in ((True, State.EXPIRED), (False, State.LOST)):
+            values: dict[str, Any] = {"state": state, "ended_at_block": to.number}
+            if not on_chain:
+                values["reason"] = "a reorganisation dropped the request"
+            connection.execute(
+                update(schema.jobs).where(overdue, _jobs.on_chain == on_chain).values(**values)
+            )
+
+    def _forget_checkpoints(self, connection: Connection) -> None:
+        kept = (
+            select(_checkpoints.number)
+            .where(self._here(_checkpoints))
+            .order_by(_checkpoints.number.desc())
+            .limit(KEPT_CHECKPOINTS)
+        )
+        connection.execute(
+            delete(schema.checkpoints).where(
+                self._here(_checkpoints), _checkpoints.number.not_in(kept.scalar_subquery())
+            )
+        )
+
+    def _resting_state(self, connection: Connection, row: Row[Any]) -> State:
+        if row.transaction_hash is not None:
+            state = connection.scalar(
+                select(_transactions.state).where(self._transaction(row.transaction_hash))
+            )
+            return State(str(state))
+        answered = row.commitment is not None or row.refusal is not None
+        return State.COMPUTED if answered else State.SEEN
+
+    def _unmine(self, connection: Connection, transaction_hash: bytes) -> list[RequestId]:
+        connection.execute(
+            update(schema.transactions)
+            .where(self._transaction(transaction_hash))
+            .values(state=TransactionState.SENT, block_number=None, block_hash=None)
+        )
+        carried = and_(
+            self._here(_jobs),
+            _jobs.transaction_hash == transaction_hash,
+            _jobs.state == State.MINED,
+        )
+        ids = [RequestId(i) for i in connection.scalars(select(_jobs.request_id).where(carried))]
+        connection.execute(update(schema.jobs).where(carried).values(state=State.SENT))
+        return ids
+
+    def _release(
+        self, connection: Connection, transaction_hash: bytes, reason: str, **values: Any
+    ) -> None:
+        connection.execute(
+            update(schema.jobs)
+            .where(
+                self._here(_jobs),
+                _jobs.transaction_hash == transaction_hash,
+                _jobs.state.in_((State.SIGNED, State.SENT)),
+            )
+            .values(state=State.COMPUTED, transaction_hash=None, reason=reason, **values)
+        )
+
+    def _move_jobs(
+        self, connection: Connection, transaction_hash: bytes, before: Sequence[State], to: State
+    ) -> None:
+        connection.execute(
+            update(schema.jobs)
+            .where(
+                self._here(_jobs),
+                _jobs.transaction_hash == transaction_hash,
+                _jobs.state.in_(before),
+            )
+            .values(state=to, reason=None)
+        )
+
+    def _move_transaction(
+        self,
+        connection: Connection,
+        transaction_hash: bytes,
+        before: Sequence[TransactionState],
+        to: TransactionState,
+        **values: Any,
+    ) -> None:
+        moved = connection.execute(
+            update(schema.transactions)
+            .where(self._transaction(transaction_hash), _transactions.state.in_(before))
+            .values(state=to, **values)
+        )
+        if moved.rowcount != 1:
+            raise ValueError(f"no transaction 0x{transaction_hash.hex()} can become {to}")
+
+    def _step(
+        self,
+        connection: Connection,
+        which: ColumnElement[bool],
+        before: Sequence[State],
+        values: dict[str, Any],
+    ) -> None:
+        moved = connection.execute(
+            update(schema.jobs).where(which, _jobs.state.in_(before)).values(**values)
+        )
+        if moved.rowcount != 1:
+            raise ValueError(f"no such request can become {values['state']}")
+
+    # --- keys and connections --------------------------------------------------------------------
+
+    def _key(self) -> dict[str, Any]:
+        return {"chain_id": self.identity.chain_id, "escrow": self.identity.escrow}
+
+    def _here(self, columns: Any) -> ColumnElement[bool]:
+        return and_(
+            columns.chain_id == self.identity.chain_id, columns.escrow == self.identity.escrow
+        )
+
+    def _job(self, request_id: bytes) -> ColumnElement[bool]:
+        return and_(self._here(_jobs), _jobs.request_id == request_id)
+
+    def _transaction(self, transaction_hash: bytes) -> ColumnElement[bool]:
+        return and_(
+            _transactions.chain_id == self.identity.chain_id,
+            _transactions.hash == transaction_hash,
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with unavailable_on_failure(self.file), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with unavailable_on_failure(self.file), self._engine.begin() as connection:
+            yield connection
+
+    def _check_identity(self) -> None:
+        mine = self.identity
+        with self._engine.begin() as connection:
+            found = connection.execute(select(schema.identity)).one_or_none()
+            if found is None:
+                connection.execute(
+                    insert(schema.identity).values(
+                        **self._key(), account=mine.account, genesis_hash=mine.genesis_hash
+                    )
+                )
+                return
+        written = Identity(found.chain_id, found.genesis_hash, found.escrow, found.account)
+        if (written.chain_id, written.genesis_hash) != (mine.chain_id, mine.genesis_hash):
+            raise WrongChain(
+                f"The journal {self.file} was written on chain {written.chain_id} with genesis "
+                f"0x{written.genesis_hash.hex()[:8]}…, this is chain {mine.chain_id} with genesis "
+                f"0x{mine.genesis_hash.hex()[:8]}…."
+            )
+        if written.escrow != mine.escrow:
+            raise WrongChain(
+                f"The journal {self.file} was written for the escrow {written.escrow}, "
+                f"the one deployed here is {mine.escrow}."
+            )
+        if written.account != mine.account:
+            raise WrongJournal(
+                f"The journal {self.file} belongs to the account {written.account}, "
+                f"not to {mine.account}.",
+                hint="Give this account its own --journal.",
+            )
+
+
+def _read_job(row: Row[Any]) -> Job:
+    answer: Answer | None = None
+    if row.commitment is not None:
+        answer = Fulfilment(output=row.output, commitment=row.commitment)
+    elif row.refusal is not None:
+        answer = Refusal(reason=RefusalReason(row.refusal), detail=row.refusal_detail)
+    return Job(
+        placement=Placement(
+            request_id=RequestId(row.request_id),
+            offer=decode_offer(row.offer),
+            request=decode_request(row.request),
+            input=row.input,
+            block_number=row.block_number,
+            block_hash=row.block_hash,
+        ),
+        state=State(row.state),
+        reason=row.reason,
+        on_chain=row.on_chain,
+        answer=answer,
+        transaction_hash=row.transaction_hash,
+        failures=row.failures,
+    )
+
+
+def _read_transaction(row: Row[Any]) -> SignedAnswer:
+    return SignedAnswer(
+        hash=row.hash,
+        raw=row.raw,
+        nonce=row.nonce,
+        gas=row.gas,
+        max_fee=row.max_fee,
+        tip=row.tip,
+        state=TransactionState(row.state),
+        block_number=row.block_number,
+        block_hash=row.block_hash,
+    )

@@ -1,0 +1,123 @@
+"""What the journal holds, as frozen objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from modelward.journal.states import State, TransactionState
+from modelward.terms import Address, Offer, RefusalReason, Request, RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose journal it is: one account's, for one escrow on one chain. `genesis_hash` tells
+    chains of the same id apart."""
+
+    chain_id: int
+    genesis_hash: bytes
+    escrow: Address
+    account: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A block up to which everything was read; `timestamp` in Unix seconds."""
+
+    number: int
+    hash: bytes
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A request, and the block it was placed in. `input` is the framed input of the event."""
+
+    request_id: RequestId
+    offer: Offer
+    request: Request
+    input: bytes = field(repr=False)
+    block_number: int
+    block_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a request ended on chain, and in which transaction of which block."""
+
+    request_id: RequestId
+    state: State
+    reason: str | None
+    block_number: int
+    block_hash: bytes
+    transaction_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfilment:
+    """An answer that gives a result: the framed output and its 32-byte commitment."""
+
+    output: bytes = field(repr=False)
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that declines, and why in words for the operator."""
+
+    reason: RefusalReason
+    detail: str
+
+
+Answer = Fulfilment | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request and everything done for it so far.
+
+    `on_chain` is False once a reorganisation dropped the block it was placed in, until another
+    block holds it. `transaction_hash` is that of the newest transaction carrying the answer.
+    `failures` counts transactions that were mined and reverted.
+    """
+
+    placement: Placement
+    state: State
+    reason: str | None
+    on_chain: bool
+    answer: Answer | None
+    transaction_hash: bytes | None
+    failures: int
+
+    @property
+    def request_id(self) -> RequestId:
+        """The request's id."""
+        return self.placement.request_id
+
+    @property
+    def offer(self) -> Offer:
+        """The offer the request was placed under."""
+        return self.placement.offer
+
+    @property
+    def request(self) -> Request:
+        """The request's terms."""
+        return self.placement.request
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAnswer:
+    """A signed transaction that carries answers: `raw` is what the network is given.
+
+    `gas` in units of gas, `max_fee` and `tip` in wei per unit. The block is the one that holds it,
+    where one does.
+    """
+
+    hash: bytes
+    raw: bytes = field(repr=False)
+    nonce: int
+    gas: int
+    max_fee: int
+    tip: int
+    state: TransactionState = TransactionState.SIGNED
+    block_number: int | None = None
+    block_hash: bytes | None = None

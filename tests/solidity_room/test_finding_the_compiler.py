@@ -29,18 +29,26 @@ def offline(monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
 
 
+@pytest.fixture
+def node_on_path(monkeypatch):
+    """The shim runs by itself, as a native compiler would."""
+    node = finding.find_node()
+    assert node is not None
+    monkeypatch.setenv("PATH", str(node.parent), prepend=os.pathsep)
+
+
 def program(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o755)
     return path
 
 
-def test_an_explicit_path_comes_first(py_solc_x_folder):
+def test_an_explicit_path_comes_first(py_solc_x_folder, node_on_path):
     (py_solc_x_folder / f"solc-v{SOLC_VERSION}").symlink_to(SHIM)
     assert find_compiler(SHIM).origin == "given"
 
 
-def test_then_the_one_py_solc_x_has(py_solc_x_folder, offline):
+def test_then_the_one_py_solc_x_has(py_solc_x_folder, offline, node_on_path):
     (py_solc_x_folder / f"solc-v{SOLC_VERSION}").symlink_to(SHIM)
     assert find_compiler().origin == "installed by py-solc-x"
 

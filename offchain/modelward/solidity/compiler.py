@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ SOLC_BUILD = "0.8.37+commit.f401782d"
 DOWNLOAD_SECONDS = 120
 RETRY_DOWNLOAD_AFTER_SECONDS = 24 * 60 * 60
 
+_VERSION = re.compile(r"^Version: ([\d.]+(?:-[\w.]+)?\+commit\.\w+)", re.MULTILINE)
 _SHIM = Path(__file__).with_name("solcjs_shim.js")
 
 
@@ -74,16 +76,20 @@ def find_compiler(explicit: Path | None = None, *, project: Path | None = None) 
 
 
 def _checked(compiler: Compiler) -> Compiler:
-    from solcx.exceptions import SolcError
-    from solcx.wrapper import get_version_str_from_solc_binary
-
     try:
-        with _environment(compiler.environment):
-            build = get_version_str_from_solc_binary(compiler.path)
-    except (OSError, ValueError, subprocess.CalledProcessError, SolcError) as error:
+        answer = subprocess.run(
+            [compiler.path, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            encoding="utf-8",
+            env={**os.environ, **compiler.environment},
+        )
+        (version,) = _VERSION.findall(answer.stdout)
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
         raise CompilerMissing(f"{compiler.path} does not run as a Solidity compiler.") from error
-    if build != SOLC_BUILD:
-        raise CompilerMissing(f"{compiler.path} is solc {build}, not {SOLC_BUILD} as pinned.")
+    if version != SOLC_BUILD:
+        raise CompilerMissing(f"{compiler.path} is solc {version}, not {SOLC_BUILD} as pinned.")
     return compiler
 
 

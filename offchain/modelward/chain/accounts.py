@@ -33,7 +33,7 @@ from modelward.terms import Address
 if TYPE_CHECKING:
     from modelward.chain.connection import Chain
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_NAME = re.compile(r"(?!0[xX])[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 SCRYPT_WORK_FACTOR = 1 << 18
@@ -101,7 +101,8 @@ class Keystore:
     def import_key(self, name: str, private_key: bytes | str, password: str) -> StoredKey:
         """Store a private key. Raises `AccountExists` or `InvalidKeystore`."""
         account = Account.from_key(name, private_key)
-        self._check_free(name, account.address)
+        self.check_name(name)
+        self._check_free(account.address)
         document = account.signer.encrypt(password, kdf="scrypt", iterations=self.work_factor)
         return self._write(name, account.address, json.dumps(document))
 
@@ -112,7 +113,8 @@ class Keystore:
         """
         text = _read(file)
         account = _decrypt(name, file, text, password)
-        self._check_free(name, account.address)
+        self.check_name(name)
+        self._check_free(account.address)
         return self._write(name, account.address, text)
 
     def list(self) -> tuple[StoredKey, ...]:
@@ -134,13 +136,20 @@ class Keystore:
         for path in self.directory.glob("*.json"):
             yield StoredKey(path.stem, _address_in(path), path)
 
-    def _check_free(self, name: str, address: Address) -> None:
+    def check_name(self, name: str) -> None:
+        """Check that a new account can have this name.
+
+        Raises `InvalidKeystore` when it is no name, `AccountExists` when it is taken.
+        """
         if not _NAME.fullmatch(name):
             raise InvalidKeystore(
                 f"{name!r} cannot name an account: up to 64 letters, digits, hyphens and "
                 "underscores can."
             )
-        stored = self.find(name) or self.find(address)
+        self._check_free(name)
+
+    def _check_free(self, name_or_address: str) -> None:
+        stored = self.find(name_or_address)
         if stored is not None:
             raise AccountExists(
                 f"There is an account {stored.name!r} ({stored.address}) already.",

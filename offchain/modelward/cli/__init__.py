@@ -41,8 +41,11 @@ class Noun(NamedTuple):
 
 
 NOUNS: dict[str, Noun] = {
+    "init": Noun("modelward.cli.init:write_starter", "Write a starter deploy.toml."),
     "compile": Noun("modelward.cli.compile:compile_contracts", "Compile the contracts."),
     "node": Noun("modelward.cli.node:run_node", "Run a development chain."),
+    "deploy": Noun("modelward.cli.deploy:deploy_contracts", "Deploy the contracts to a network."),
+    "account": Noun("modelward.cli.account:app", "Keep accounts in encrypted keystores."),
 }
 
 

@@ -117,7 +117,7 @@ class _Reader:
             store_url=self.store_url(document, root),
             default_network=self.env.get("MODELWARD_NETWORK") or default,
             default_account=self.env.get("MODELWARD_ACCOUNT") or None,
-            environment_password=self.env.get("MODELWARD_PASSWORD"),
+            environment_password=self.env.get("MODELWARD_PASSWORD") or None,
             password_file=Path(password_file).expanduser().absolute() if password_file else None,
             unresolved=MappingProxyType(self.unresolved),
         )

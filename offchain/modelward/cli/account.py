@@ -1,0 +1,97 @@
+"""`modelward account`: keep accounts in encrypted keystores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelward.cli.options import ConfigOption, ask_password, choose_password
+
+if TYPE_CHECKING:
+    from modelward.chain.accounts import StoredKey
+    from modelward.config import Config
+
+app = typer.Typer(no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What to call the account.")]
+
+
+@app.command()
+def new(name: NameArgument, config: ConfigOption = None) -> None:
+    """Make a new account and store it encrypted."""
+    from modelward.chain.accounts import Keystore
+    from modelward.config import load_config
+
+    settings = load_config(config)
+    keystore = Keystore(settings.keystore_directory)
+    keystore.check_name(name)
+    _show(keystore.new(name, _password(settings, name)))
+
+
+@app.command(name="import")
+def import_account(
+    name: NameArgument,
+    keystore: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="An encrypted V3 keystore, as geth and others write."),
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file that holds a private key in hex."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Store an existing account encrypted; without an option its private key is asked for."""
+    from modelward.chain.accounts import Keystore
+    from modelward.config import load_config
+    from modelward.errors import BadInput, InvalidKeystore
+
+    if keystore and key_file:
+        raise BadInput("Import from --keystore or from --key-file, not from both.")
+    settings = load_config(config)
+    store = Keystore(settings.keystore_directory)
+    store.check_name(name)
+    if keystore is not None:
+        password = settings.password
+        if password is None:
+            password = ask_password(f"Password of {keystore}: ")
+        _show(store.import_file(name, keystore, password))
+        return
+    if key_file is not None:
+        try:
+            key = key_file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidKeystore(f"No private key can be read from {key_file}.") from error
+    else:
+        key = ask_password("Private key in hex: ").strip()
+    _show(store.import_key(name, key, _password(settings, name)))
+
+
+@app.command(name="list")
+def list_accounts(config: ConfigOption = None) -> None:
+    """List the accounts there are."""
+    from modelward.chain.accounts import Keystore
+    from modelward.chain.development import DEVELOPMENT_ACCOUNTS
+    from modelward.config import load_config
+
+    settings = load_config(config)
+    stored = Keystore(settings.keystore_directory).list()
+    typer.echo(f"In {settings.keystore_directory}:")
+    for key in stored:
+        typer.echo(f"  {key.name:<12} {key.address or 'not a V3 keystore'}")
+    if not stored:
+        typer.echo("  none; make one with `modelward account new NAME`")
+    typer.echo("On development networks only, with keys that everybody knows:")
+    for account in DEVELOPMENT_ACCOUNTS:
+        typer.echo(f"  {account.name:<12} {account.address}")
+
+
+def _password(settings: Config, name: str) -> str:
+    password = settings.password
+    return choose_password(name) if password is None else password
+
+
+def _show(key: StoredKey) -> None:
+    typer.echo(f"{key.name} is {key.address}, stored in {key.path}.")

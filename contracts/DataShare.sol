@@ -81,14 +81,21 @@ contract DataShare is IDataShare {
         view
         returns (Access)
     {
-        if (owner == grantee && right & SERVE == 0) return Access.Granted;
+        if (owner == grantee && right != 0) {
+            right &= ~(READ | INFER);
+            if (right == 0) return Access.Granted;
+        }
 
         uint24 generation = generationOf[owner][grantee];
-        Access scoped = _judge(_grants[owner][grantee][resource], generation, right);
-        if (scoped == Access.Granted || right != READ) return scoped;
+        Grant storage held = _grants[owner][grantee][resource];
+        Access scoped = _judge(held, generation, right);
+        if (scoped == Access.Granted || right & READ == 0) return scoped;
 
-        Access blanket = _judge(_grants[owner][grantee][EVERYTHING], generation, right);
-        return blanket == Access.Granted || scoped == Access.NotGranted ? blanket : scoped;
+        Access blanket = _judge(_grants[owner][grantee][EVERYTHING], generation, READ);
+        if (blanket == Access.Granted) {
+            return right == READ ? Access.Granted : _judge(held, generation, right & ~READ);
+        }
+        return scoped == Access.NotGranted ? blanket : scoped;
     }
 
     /// @inheritdoc IDataShare

@@ -304,13 +304,16 @@ class RpcUnavailable(Unavailable):
 class RpcError(Unavailable):
     """The RPC endpoint answered with an error.
 
-    `code` and `data` are those of the JSON-RPC error object.
+    `code` and `data` are those of the JSON-RPC error object, `reason` is its message.
     """
 
-    def __init__(self, message: str, *, code: int | None = None, data: Any = None) -> None:
+    def __init__(
+        self, message: str, *, code: int | None = None, data: Any = None, reason: str = ""
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.data = data
+        self.reason = reason
 
 
 class TimedOut(Unavailable):

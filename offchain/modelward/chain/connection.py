@@ -34,6 +34,7 @@ _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _REPEATABLE = ("eth_", "net_", "web3_")
 _LIMITED = frozenset({-32005, 429})
+_TOO_FAST = ("rate", "too many requests", "per second", "request limit", "throughput")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +122,10 @@ class Chain:
             except BadAnswer as error:
                 failure = self._unavailable(str(error))
             else:
-                if "error" not in answer:
-                    return answer["result"]
+                if answer.get("error") is None:
+                    return answer.get("result")
                 failure = self._error(answer["error"], method)
-                if not (isinstance(failure, RpcError) and failure.code in _LIMITED):
+                if not (isinstance(failure, RpcError) and _is_throttled(failure)):
                     raise failure
             if attempts == 0 or pause > _LONGEST_PAUSE:
                 raise failure
@@ -143,17 +144,7 @@ class Chain:
         if raw is None:
             shown = to_hex(block) if isinstance(block, bytes) else block
             raise RpcError(f"{self.network.safe_url} has no block {shown}.")
-        try:
-            return Block(
-                number=quantity(raw["number"]),
-                hash=bytes.fromhex(raw["hash"][2:]),
-                parent_hash=bytes.fromhex(raw["parentHash"][2:]),
-                timestamp=quantity(raw["timestamp"]),
-                base_fee=quantity(raw.get("baseFeePerGas") or "0x0"),
-                gas_limit=quantity(raw["gasLimit"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._unavailable("it gave a malformed block") from error
+        return self._block(raw)
 
     def head(self) -> Block:
         """The newest block."""
@@ -163,10 +154,10 @@ class Chain:
         """The newest block that counts as confirmed on this network.
 
         A transaction in the head has one confirmation, so with `confirmations` 1 this is the
-        head. A chain shorter than the depth has its genesis confirmed.
+        head. Where nothing is that deep, or safe or finalized yet, it is the genesis block.
         """
         if self.network.finality != "depth":
-            return self.block(self.network.finality)
+            return self._tagged(self.network.finality)
         head = self.head()
         if self.network.confirmations == 1:
             return head
@@ -204,6 +195,28 @@ class Chain:
         """The lock that whoever uses the next nonce of `address` holds."""
         return self._turns.setdefault(address, threading.Lock())
 
+    def _tagged(self, tag: str) -> Block:
+        try:
+            raw = self.rpc("eth_getBlockByNumber", [tag, False])
+        except RpcError as error:
+            if "not found" in error.reason.lower():
+                return self.block(0)
+            raise
+        return self.block(0) if raw is None else self._block(raw)
+
+    def _block(self, raw: Any) -> Block:
+        try:
+            return Block(
+                number=quantity(raw["number"]),
+                hash=bytes.fromhex(raw["hash"][2:]),
+                parent_hash=bytes.fromhex(raw["parentHash"][2:]),
+                timestamp=quantity(raw["timestamp"]),
+                base_fee=quantity(raw.get("baseFeePerGas") or "0x0"),
+                gas_limit=quantity(raw["gasLimit"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._unavailable("it gave a malformed block") from error
+
     def _error(self, error: Any, method: str) -> ModelwardError:
         if not isinstance(error, dict):
             error = {"message": str(error)}
@@ -211,11 +224,12 @@ class Chain:
             refused = refusal(error)
             if refused is not None:
                 return refused
-        message = str(error.get("message") or "no message").rstrip(".")
+        reason = str(error.get("message") or "it gave no reason").rstrip(".")
         return RpcError(
-            f"{self.network.safe_url} refused {method}: {message}.",
+            f"{self.network.safe_url} refused {method}: {reason}.",
             code=error.get("code"),
             data=error.get("data"),
+            reason=reason,
         )
 
     def _unavailable(self, why: str) -> RpcUnavailable:
@@ -226,3 +240,9 @@ class Chain:
             if self.network.development_accounts
             else None,
         )
+
+
+def _is_throttled(error: RpcError) -> bool:
+    """Whether it is about too many requests, not about one that asks for too much."""
+    reason = error.reason.lower()
+    return error.code in _LIMITED and any(phrase in reason for phrase in _TOO_FAST)

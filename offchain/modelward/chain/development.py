@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from modelward.config import DEVELOPMENT_CHAIN_ID as DEVELOPMENT_CHAIN_ID
+
 DEVELOPMENT_MNEMONIC: Final = "test test test test test test test test test test test junk"
 DEVELOPMENT_DERIVATION_PATH: Final = "m/44'/60'/0'/0/{index}"
-DEVELOPMENT_CHAIN_ID: Final = 31337
 DEVELOPMENT_BALANCE: Final = 10_000 * 10**18
 """What each account holds at genesis, in wei."""
 

@@ -110,5 +110,7 @@ class EventReader:
 
 
 def _is_too_much(error: RpcError | RpcUnavailable) -> bool:
-    message = error.message.lower()
-    return any(phrase in message for phrase in _TOO_MUCH)
+    if isinstance(error, RpcUnavailable):
+        return "no answer within" in error.message
+    reason = error.reason.lower()
+    return any(phrase in reason for phrase in _TOO_MUCH)

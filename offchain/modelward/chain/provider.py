@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from eth_typing import URI
 from web3.providers.rpc import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""Hosts no proxy of the environment stands before."""
 
 
 class BadAnswer(Exception):
@@ -37,11 +41,11 @@ class HttpProvider(HTTPProvider):
     global_ccip_read_enabled = False
 
     def __init__(self, url: str, *, timeout: float) -> None:
-        super().__init__(
-            URI(url),
-            request_kwargs={"timeout": timeout, "allow_redirects": False},
-            exception_retry_configuration=None,
-        )
+        options: dict[str, Any] = {"timeout": timeout, "allow_redirects": False}
+        host = urlsplit(url).hostname or ""
+        if host in _LOOPBACK:
+            options["proxies"] = {"no_proxy": host}
+        super().__init__(URI(url), request_kwargs=options, exception_retry_configuration=None)
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """Send one request and return the JSON-RPC answer to it."""

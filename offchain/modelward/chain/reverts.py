@@ -104,11 +104,9 @@ def refusal(error: Mapping[str, Any]) -> ContractRefused | None:
     """What a JSON-RPC error object of a simulated call says a contract refused; else None."""
     found = _revert_data(error.get("data"))
     message = str(error.get("message") or "").lower()
-    if found is None:
-        if error.get("code") not in _REVERT_CODES and "revert" not in message:
-            return None
-        found = b""
-    return refusal_of(found)
+    if not found and error.get("code") not in _REVERT_CODES and "revert" not in message:
+        return None
+    return refusal_of(found or b"")
 
 
 def refusal_of(data: bytes) -> ContractRefused:

@@ -32,7 +32,7 @@ from modelward.terms import Address
 GAS_MARGIN_PERCENT = 20
 """Room above the estimate: state moves on, and a call hands at most 63/64 of its gas down."""
 
-_KNOWN = ("already known", "already imported", "known transaction", "already exists")
+_KNOWN = ("already known", "alreadyknown", "already imported", "known transaction")
 _NONCE_TOO_LOW = ("nonce too low", "nonce is too low", "oldnonce", "invalid nonce")
 _NONCE_TOO_HIGH = ("nonce too high", "nonce is too high", "nonce gap")
 _UNDERPRICED = ("underpriced", "less than block base fee", "fee too low", "feetoolow")
@@ -146,7 +146,7 @@ class Sender:
             if _says(error, _KNOWN):
                 return signed.hash
             if _says(error, _NONCE_TOO_LOW):
-                if self.is_known(signed.hash):
+                if self._turns_up(signed.hash):
                     return signed.hash
                 raise WrongNonce(
                     f"Another transaction of {self.address} has used the nonce {signed.nonce}.",
@@ -159,7 +159,8 @@ class Sender:
                 ) from error
             if _says(error, _UNDERPRICED):
                 raise Underpriced(
-                    f"The bid of {signed.fees.max_fee} wei a unit of gas is too low."
+                    f"The bid of {signed.fees.max_fee} wei a unit of gas is too low for the "
+                    f"transaction {signed.nonce} of {self.address}."
                 ) from error
             if _says(error, _UNFUNDED):
                 raise self._unfunded(
@@ -195,7 +196,11 @@ class Sender:
         give_up = time.monotonic() + timeout
         while True:
             receipt = self.receipt(transaction_hash)
-            if receipt is not None and receipt.block_number <= self._confirmed(confirmations):
+            if (
+                receipt is not None
+                and receipt.block_number <= self._confirmed(confirmations)
+                and self._is_canonical(receipt)
+            ):
                 return receipt
             if time.monotonic() >= give_up:
                 state = "mined but not confirmed" if receipt else "not mined"
@@ -243,6 +248,20 @@ class Sender:
             + (f": it used up its {signed.gas} gas." if ran_out else ", for no reason it gave.")
         )
 
+    def _turns_up(self, transaction_hash: bytes) -> bool:
+        # Behind one URL there may be several nodes, and not all of them as far.
+        for _ in range(3):
+            if self.is_known(transaction_hash):
+                return True
+            time.sleep(self.chain.network.poll_interval)
+        return False
+
+    def _is_canonical(self, receipt: Receipt) -> bool:
+        try:
+            return self.chain.block(receipt.block_number).hash == receipt.block_hash
+        except RpcError:
+            return False
+
     def _confirmed(self, confirmations: int | None) -> int:
         if confirmations is None:
             return self.chain.confirmed_head().number
@@ -274,5 +293,5 @@ class Sender:
 
 
 def _says(error: RpcError, phrases: tuple[str, ...]) -> bool:
-    message = error.message.lower()
-    return any(phrase in message for phrase in phrases)
+    reason = error.reason.lower()
+    return any(phrase in reason for phrase in phrases)

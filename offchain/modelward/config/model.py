@@ -49,8 +49,8 @@ class Network:
         if self.url is None:
             return "the in-process chain"
         parts = urlsplit(self.url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname}{port}"
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}"
 
 
 @dataclass(frozen=True, slots=True)

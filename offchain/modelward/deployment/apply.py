@@ -19,7 +19,7 @@ from modelward.deployment.record import (
 )
 from modelward.deployment.verify import check_code
 from modelward.errors import InsufficientFunds, TransactionFailed, Underpriced, WrongNonce
-from modelward.solidity import load_artifact, standard_input
+from modelward.solidity import standard_input
 
 Progress = Callable[[Step, DeployedContract, Receipt | None], None]
 """Told of each step once it is done; the receipt is None for a contract that was kept."""
@@ -63,7 +63,8 @@ def resume(sender: Sender, record: Record, path: Path) -> Record:
     try:
         if sender.receipt(signed.hash) is None:
             sender.broadcast(signed)
-        return _conclude(sender, record, pending, signed, path)[0]
+        record, _ = _conclude(sender, record, pending, signed, path)
+        return record
     except (WrongNonce, Underpriced, InsufficientFunds, TransactionFailed):
         return _saved(record.with_pending(None), path)
 
@@ -85,7 +86,9 @@ def _deploy(step: Step, sender: Sender, record: Record, path: Path) -> tuple[Rec
         )
         record = _saved(record.with_pending(pending), path)
         sender.broadcast(signed)
-    return _conclude(sender, record, pending, signed, path)
+    record, receipt = _conclude(sender, record, pending, signed, path)
+    check_code(sender.chain, step.artifact, record.addresses[name])
+    return record, receipt
 
 
 def _conclude(
@@ -99,7 +102,6 @@ def _conclude(
     if not receipt.succeeded or receipt.contract_address is None:
         _saved(record.with_pending(None), path)
         raise sender.failure(signed, receipt)
-    check_code(sender.chain, load_artifact(pending.name), receipt.contract_address)
     contract = DeployedContract(
         name=pending.name,
         address=receipt.contract_address,

@@ -138,8 +138,8 @@ def load_deployment(chain: Chain, config: Config) -> Deployment:
         artifact = load_artifact(name)
         if contract.bytecode_hash != to_hex(keccak(artifact.bytecode)):
             raise NotDeployed(
-                f"The {name} on {chain.network.name!r} is not the one this version was built for.",
-                hint=f"{again} It replaces what has changed; or install the version that deployed.",
+                f"The {name} on {chain.network.name!r} is not the one this version works with.",
+                hint=f"{again} That replaces it; what the old one holds stays there.",
             )
         check_code(chain, artifact, contract.address)
     return found

@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/installed
 LIBRARIES := node_modules/.package-lock.json
 PYTHON_FILES = $(wildcard offchain tests scripts examples)
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
-	--custom-compile-command "make lock"
+	--custom-compile-command "make lock" $(UPGRADE)
 
 # npm's lock without the addresses where its authors take donations.
 define STRIP_FUNDING
@@ -60,7 +60,7 @@ artifacts: setup $(LIBRARIES) ## compare the committed artifacts with the contra
 check: ## everything CI runs
 	.ci/run
 
-lock: setup ## renew the lock files
+lock: setup ## bring the lock files in line; UPGRADE=--upgrade takes the newest versions
 	$(BIN)/pip install --quiet uv==$(UV_VERSION)
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file requirements/runtime.lock
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --group dev \
@@ -74,7 +74,7 @@ clean: ## remove everything that was installed or built here
 
 $(INSTALLED): requirements/dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: modelward \
-needs Python 3.11 or newer, and $(PYTHON) is not; name one: make $(MAKECMDGOALS) PYTHON=python3.12" \
+needs Python 3.11 or newer, which $(PYTHON) does not start; name one: make $(MAKECMDGOALS) PYTHON=python3.12" \
 >&2; exit 1; }
 	@echo "Installing into $(VENV) (once; about a minute)"
 	@$(PYTHON) -m venv $(VENV)

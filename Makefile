@@ -73,9 +73,9 @@ clean: ## remove everything that was installed or built here
 		.import_linter_cache
 
 $(INSTALLED): requirements/dev.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: modelward \
-needs Python 3.11 or newer, which $(PYTHON) does not start; name one: make $(MAKECMDGOALS) PYTHON=python3.12" \
->&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "error: modelward needs Python 3.11 or newer, and $(PYTHON) does not start one;" \
+	"name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@echo "Installing into $(VENV) (once; about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \

@@ -181,7 +181,6 @@ def _check_consistency(manifest: Manifest, estimator: Any) -> None:
         task == "classification" and classes != manifest.output.classes
     ):
         raise InvalidBundle("The estimator's classes are not those of its manifest.")
-    if features != len(manifest.input.columns) or (
-        names is not None if not manifest.input.named else names != manifest.input.names
-    ):
+    declared = manifest.input.names if manifest.input.named else None
+    if features != len(manifest.input.columns) or names != declared:
         raise InvalidBundle("The estimator's features are not those of its manifest.")

@@ -127,7 +127,7 @@ class Column:
         try:
             number = float(cell)
         except (OverflowError, ValueError):  # an integer beyond binary64, a signalling NaN
-            number = math.nan if isinstance(cell, Decimal) else math.copysign(math.inf, cell)
+            number = math.nan if isinstance(cell, Decimal) else math.inf
         if not math.isfinite(number):
             shown = "NaN" if math.isnan(number) else "infinite"
             raise InvalidInput(f"{self.name!r} must be a finite number, but is {shown}.")
@@ -538,6 +538,8 @@ def _integer_column(name: str, low: int, high: int, stated: Bounds | None) -> Co
         if lowest != int(lowest) or highest != int(highest):
             raise InvalidInput(f"{name!r} takes whole numbers, so its bounds must be whole too.")
         return Column(name, "integer", int(lowest), int(highest))
+    if max(abs(low), abs(high)) > LARGEST_INTEGER:
+        raise InvalidInput(f"{name!r} has whole numbers beyond 2^53, which a row cannot hold.")
     span = high - low or abs(high) or 1
     return Column(
         name, "integer", max(low - span, -LARGEST_INTEGER), min(high + span, LARGEST_INTEGER)

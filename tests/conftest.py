@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
@@ -25,6 +26,9 @@ from modelward.solidity import Artifact
 from modelward.solidity.build import compile_source, source_hash
 from modelward.solidity.compiler import Compiler, find_compiler
 from modelward.solidity.sources import compiler_input
+
+settings.register_profile("modelward", deadline=None)  # a first call may import for seconds
+settings.load_profile("modelward")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,8 @@ from modelward.errors import InvalidInput
 from modelward.models.schema import LARGEST_INTEGER, Column, InputSchema
 
 
-def finite(**bounds: float) -> st.SearchStrategy[float]:
-    return st.floats(allow_nan=False, allow_infinity=False, **bounds)
+def finite(low: float | None = None, high: float | None = None) -> st.SearchStrategy[float]:
+    return st.floats(low, high, allow_nan=False, allow_infinity=False)
 
 
 @st.composite
@@ -28,7 +29,7 @@ def columns(draw: st.DrawFn, name: str) -> Column:
             return Column(name, "integer", low, high)
         case "boolean":
             return Column(name, "boolean")
-    categories = st.text(max_size=3) if draw(st.booleans()) else st.integers()
+    categories: st.SearchStrategy[Any] = draw(st.sampled_from([st.text(max_size=3), st.integers()]))
     listed = draw(st.lists(categories, min_size=1, max_size=5, unique=True))
     return Column(name, "category", categories=tuple(listed))
 
@@ -42,9 +43,9 @@ def schemas(draw: st.DrawFn) -> InputSchema:
 def cell_of(column: Column) -> st.SearchStrategy[object]:
     match column.kind:
         case "number":
-            return finite(min_value=column.minimum, max_value=column.maximum)
+            return finite(column.minimum, column.maximum)
         case "integer":
-            return st.integers(column.minimum, column.maximum)
+            return st.integers(cast(int, column.minimum), cast(int, column.maximum))
         case "boolean":
             return st.booleans()
         case "category":

@@ -11,7 +11,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelward.errors import InvalidInput
 from modelward.models.schema import Column, infer_schema, input_frame
@@ -109,6 +109,7 @@ def test_without_fitted_names_a_frame_lends_its_own_but_the_estimator_gets_an_ar
 def test_the_estimator_gets_the_kinds_it_was_fitted_with():
     schema = infer_schema(SimpleNamespace(feature_names_in_=LOANS.columns.to_numpy()), LOANS)
     frame = schema.to_frame(schema.rows(LOANS.itertuples(index=False, name=None)))
+    assert isinstance(frame, pd.DataFrame)
     assert list(frame.columns) == list(LOANS.columns)
     assert [str(dtype) for dtype in frame.dtypes] == [
         "float64",
@@ -142,10 +143,9 @@ def test_a_table_that_cannot_be_an_input_is_refused(inputs, sentence):
 
 
 def test_a_sparse_matrix_is_refused():
-    from scipy.sparse import csr_matrix
-
+    sparse = OneHotEncoder().fit_transform([["a"], ["b"]])
     with pytest.raises(InvalidInput, match="dense"):
-        infer_schema(UNNAMED, csr_matrix((2, 2)))
+        infer_schema(UNNAMED, sparse)
 
 
 def test_columns_that_are_not_the_estimators_are_named():

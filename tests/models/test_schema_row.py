@@ -46,7 +46,7 @@ def test_a_row_may_come_in_any_usual_shape(loan_schema, value):
 
 def test_numbers_alone_may_come_as_an_array():
     schema = InputSchema((Column("a", "number", -1.0, 1.0), Column("b", "integer", 0, 9)))
-    for array in (np.array([0.5, 3.0]), np.array([[0.5, 3.0]]), np.float32([0.5, 3])):
+    for array in (np.array([0.5, 3.0]), np.array([[0.5, 3.0]]), np.array([0.5, 3], np.float32)):
         assert schema.row(array) == (0.5, 3)
 
 

@@ -8,10 +8,32 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Collection
 from typing import Any, NoReturn
 
 from modelward.errors import InvalidBundle
+
+MAX_DEPTH = 32
+
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+
+
+def depth(document: str) -> int:
+    """How deeply the JSON in `document` is nested.
+
+    Python's JSON parser recurses, and with a raised recursion limit (libraries raise it for the
+    whole process) a deep document overflows the stack and ends the process: look first.
+    """
+    deepest = level = 0
+    for match in _STRUCTURE.finditer(document):
+        match document[match.start()]:
+            case "[" | "{":
+                level += 1
+                deepest = max(deepest, level)
+            case "]" | "}":
+                level -= 1
+    return deepest
 
 
 def dumps(value: object) -> bytes:
@@ -33,13 +55,16 @@ def loads(data: bytes, *, what: str, limit: int) -> Any:
     if len(data) > limit:
         raise InvalidBundle(f"{what} is {len(data)} bytes long, more than the {limit} allowed.")
     try:
+        document = data.decode("utf-8")
+        if depth(document) > MAX_DEPTH:
+            raise ValueError("it is nested too deeply")
         value = json.loads(
-            data.decode("utf-8"),
+            document,
             object_pairs_hook=_unique,
             parse_constant=_refuse_constant,
             parse_float=_finite,
         )
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidBundle(f"{what} is not valid JSON: {error}.") from error
     if dumps(value) != data:
         raise InvalidBundle(f"{what} is not in canonical form (sorted keys, no white space).")

@@ -8,6 +8,7 @@ from the list a file declares.
 from __future__ import annotations
 
 import io
+import json
 import platform
 import zipfile
 import zlib
@@ -17,6 +18,7 @@ from typing import Any
 
 from modelward.errors import InvalidBundle, UnfittedEstimator, UnsupportedEstimator
 from modelward.models.allowed_types import ALLOWED_TYPES
+from modelward.models.canonical_json import depth
 from modelward.models.output import (
     CLASSIFICATION_DECIMALS,
     MAX_DECIMALS,
@@ -31,6 +33,7 @@ from modelward.terms import MAX_OUTPUT_BYTES
 MAX_ESTIMATOR_BYTES = 512 * 2**20
 MAX_EXPANSION = 100
 MAX_ESTIMATOR_FILES = 200_000
+MAX_SCHEMA_DEPTH = 200
 
 
 def task_of(estimator: Any) -> Task:
@@ -246,31 +249,54 @@ def read_estimator(path: str | Path) -> Any:
 
 
 def _check_archive(data: bytes, what: str) -> None:
-    """Bound what reading may allocate: zipfile never yields more than an entry's declared size."""
+    """Bound what reading may allocate and how deep it may recurse, before skops reads."""
     if len(data) > MAX_ESTIMATOR_BYTES:
         raise InvalidBundle(f"{what} is larger than the {MAX_ESTIMATOR_BYTES} bytes allowed.")
-    allowed = min(MAX_ESTIMATOR_BYTES, MAX_EXPANSION * len(data))
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            expanded = sum(entry.file_size for entry in entries)
-            if len(entries) > MAX_ESTIMATOR_FILES or expanded > allowed:
-                raise InvalidBundle(f"{what} expands to more than a bundle may.")
-            for entry in entries:
-                with archive.open(entry) as member:
-                    nested = member.read(2) == b"PK"
-                if nested:  # a sparse matrix is an archive of its own
-                    with zipfile.ZipFile(io.BytesIO(archive.read(entry))) as inner:
-                        expanded += sum(inside.file_size for inside in inner.infolist())
-                    if expanded > allowed:
-                        raise InvalidBundle(f"{what} expands to more than a bundle may.")
+            _check_expansion(archive, min(MAX_ESTIMATOR_BYTES, MAX_EXPANSION * len(data)), what)
+            _check_depth(archive.read("schema.json").decode("utf-8"), what)
+    except KeyError as error:
+        raise InvalidBundle(f"{what} is not a skops file: it has no schema.") from error
     except (
         zipfile.BadZipFile,
+        zlib.error,
         ValueError,
         EOFError,
         OSError,
         NotImplementedError,
         RuntimeError,
-        zlib.error,
     ) as error:
         raise InvalidBundle(f"{what} is not a readable skops file: {error}.") from error
+
+
+def _check_expansion(archive: zipfile.ZipFile, allowed: int, what: str) -> None:
+    """An entry never yields more than its declared size; a sparse matrix is an archive itself."""
+    entries = archive.infolist()
+    expanded = sum(entry.file_size for entry in entries)
+    if len(entries) > MAX_ESTIMATOR_FILES or expanded > allowed:
+        raise InvalidBundle(f"{what} expands to more than a bundle may.")
+    for entry in entries:
+        with archive.open(entry) as member:
+            nested = member.read(2) == b"PK"
+        if nested:
+            with zipfile.ZipFile(io.BytesIO(archive.read(entry))) as inner:
+                expanded += sum(inside.file_size for inside in inner.infolist())
+            if expanded > allowed:
+                raise InvalidBundle(f"{what} expands to more than a bundle may.")
+
+
+def _check_depth(schema: str, what: str) -> None:
+    """Neither the schema nor JSON in its strings, which skops parses too, may be nested deeply."""
+    deepest = depth(schema)
+    pending = [json.loads(schema)] if deepest <= MAX_SCHEMA_DEPTH else []
+    while pending and deepest <= MAX_SCHEMA_DEPTH:
+        match pending.pop():
+            case dict() as fields:
+                pending.extend(fields.values())
+            case list() as items:
+                pending.extend(items)
+            case str() as text:
+                deepest = max(deepest, depth(text))
+    if deepest > MAX_SCHEMA_DEPTH:
+        raise InvalidBundle(f"{what} is nested too deeply.")

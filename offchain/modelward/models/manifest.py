@@ -104,7 +104,7 @@ class Manifest:
             ),
             "The manifest",
         )
-        if value["format"] != MANIFEST_FORMAT or isinstance(value["format"], bool):
+        if type(value["format"]) is not int or value["format"] != MANIFEST_FORMAT:
             raise InvalidBundle(
                 f"The manifest has the format {value['format']!r}, not {MANIFEST_FORMAT}.",
                 hint="A newer modelward may be able to read it.",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast, get_args
 
 from modelward.errors import InvalidInput
+from modelward.models.canonical_json import MAX_DEPTH, depth
 from modelward.models.schema import InputSchema, Row
 
 Format = Literal["csv", "json"]
@@ -114,10 +115,10 @@ def _text(data: bytes, name: str) -> str:
 
 
 def _json_rows(text: str, name: str) -> list[Any]:
+    if depth(text) > MAX_DEPTH:
+        raise InvalidInput(f"{name} is nested too deeply.")
     try:
         value = json.loads(text, object_pairs_hook=_unique)
-    except RecursionError as error:
-        raise InvalidInput(f"{name} is nested too deeply.") from error
     except ValueError as error:
         raise InvalidInput(f"{name} is not valid JSON: {error}.") from error
     if isinstance(value, dict):

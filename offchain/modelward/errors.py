@@ -250,6 +250,14 @@ class ThresholdNotMet(Refused):
     """The model's metrics are below its thresholds, so it may not be served."""
 
 
+class RequestRefused(Refused):
+    """A worker declined a request; the payer was credited the whole fee."""
+
+    def __init__(self, message: str, *, reason: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
 class InsufficientFunds(Refused):
     """The account cannot pay for the transaction; amounts in wei.
 
@@ -318,6 +326,10 @@ class RpcError(Unavailable):
 
 class TimedOut(Unavailable):
     """Something that was waited for did not happen in time; nothing is lost by waiting again."""
+
+
+class NotAnswered(Unavailable):
+    """A request has no answer: not yet, or not by its deadline. The fee is not lost."""
 
 
 class StoreUnavailable(Unavailable):

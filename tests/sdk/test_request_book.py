@@ -40,7 +40,6 @@ def record(input_hash=b"\x04" * 32, **changes):
         ),
         secret=b"\x09" * 32,
         canonical_input=b"\x01" + bytes(16),
-        from_block=12,
         transaction_hash=b"\x0a" * 32,
         written_at=1_800_000_000,
     )
@@ -105,8 +104,8 @@ def test_no_draft_is_left_when_a_record_cannot_be_written(tmp_path, monkeypatch)
         lambda document: json.dumps(document | {"format": 2}),
         lambda document: json.dumps(document | {"secret": 7}),
         lambda document: json.dumps(document | {"secret": "0xzz"}),
-        lambda document: json.dumps(document | {"from_block": "12"}),
-        lambda document: json.dumps(document | {"from_block": True}),
+        lambda document: json.dumps(document | {"written_at": "12"}),
+        lambda document: json.dumps(document | {"written_at": True}),
         lambda document: json.dumps(document | {"request": {}}),
         lambda document: json.dumps({k: v for k, v in document.items() if k != "offer"}),
     ],
@@ -126,14 +125,14 @@ def test_a_damaged_record_is_reported_by_its_path(tmp_path, damage):
     secret=st.binary(min_size=32, max_size=32),
     canonical_input=st.binary(max_size=300),
     model=st.text(min_size=1, max_size=80),
-    from_block=st.integers(min_value=0, max_value=2**63),
+    written_at=st.integers(min_value=0, max_value=2**63),
 )
 def test_any_record_survives_the_round_trip(
-    tmp_path_factory, secret, canonical_input, model, from_block
+    tmp_path_factory, secret, canonical_input, model, written_at
 ):
     book = RequestBook(tmp_path_factory.mktemp("book"))
     written = record(
-        secret=secret, canonical_input=canonical_input, model=model, from_block=from_block
+        secret=secret, canonical_input=canonical_input, model=model, written_at=written_at
     )
     book.write(written)
     assert book.get(written.request.input_hash) == written

@@ -8,6 +8,7 @@ is parsed before the hash was checked.
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -99,6 +100,40 @@ def read_manifest(data: bytes, expected_hash: bytes) -> Manifest:
     if actual != expected_hash:
         raise HashMismatch("The manifest", expected=expected_hash, actual=actual)
     return Manifest.from_bytes(data)
+
+
+def fingerprint(bundle: Bundle) -> bytes:
+    """32 bytes that are the same for every bundle of one fitted estimator.
+
+    skops names an estimator's parts by where they lie in memory, so that bundles made at different
+    times differ in bytes where their estimators do not differ at all. Equal fingerprints mean equal
+    parameters and arrays; sparse matrices may make them differ without need.
+    """
+    with zipfile.ZipFile(io.BytesIO(_members(bundle.data)[ESTIMATOR_MEMBER])) as archive:
+        names = set(archive.namelist())
+
+        def plain(node: Any) -> Any:
+            if isinstance(node, list):
+                return [plain(item) for item in node]
+            if isinstance(node, dict):
+                return {key: plain(item) for key, item in node.items() if key != "__id__"}
+            return _digest(archive.read(node)).hex() if node in names else node
+
+        content = plain(json.loads(archive.read("schema.json")))
+    return keccak(json.dumps(content).encode())
+
+
+def _digest(member: bytes) -> bytes:
+    """A hash of an array's values; structured ones have unused bytes between them."""
+    import numpy as np
+
+    if member.startswith(b"\x93NUMPY"):
+        array = np.load(io.BytesIO(member), allow_pickle=False)
+        if array.dtype.names:
+            member = repr(array.dtype).encode() + b"".join(
+                array[name].tobytes() for name in array.dtype.names
+            )
+    return keccak(member)
 
 
 def _packed(members: Mapping[str, bytes]) -> bytes:

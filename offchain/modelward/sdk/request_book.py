@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelward.commitments import request_id
 from modelward.sdk.records import read_record, write_record
-from modelward.terms import Address, Offer, Request, RequestId
+from modelward.terms import Address, Offer, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +19,7 @@ class RequestRecord:
     """One request as its requester remembers it.
 
     `model` is the reference it was placed under, `offer` the one that stood just before.
-    `from_block` is a block no later than the request's, `transaction_hash` that of the transaction
-    that places it, `written_at` in Unix seconds.
+    `transaction_hash` is that of the transaction that places it, `written_at` in Unix seconds.
     """
 
     chain_id: int
@@ -32,14 +30,8 @@ class RequestRecord:
     request: Request
     secret: bytes = field(repr=False)
     canonical_input: bytes = field(repr=False)
-    from_block: int
     transaction_hash: bytes
     written_at: int
-
-    @property
-    def expected_id(self) -> RequestId:
-        """The request's id, unless the offer changed before the request was mined."""
-        return request_id(self.offer, self.request, chain_id=self.chain_id, escrow=self.escrow)
 
 
 class RequestBook:
@@ -55,6 +47,10 @@ class RequestBook:
         """Store a record durably. Raises `RecordUnavailable`; nothing may be sent then."""
         write_record(self._path(record.request.input_hash), record)
 
+    def discard(self, record: RequestRecord) -> None:
+        """Forget a request that was certainly not placed."""
+        self._path(record.request.input_hash).unlink(missing_ok=True)
+
     def get(self, input_hash: bytes) -> RequestRecord | None:
         """The record of the request with this input; None if this user did not place it."""
         return read_record(RequestRecord, self._path(input_hash))
@@ -66,7 +62,9 @@ class RequestBook:
             for record in self._all()
             if (record.genesis_hash, record.escrow) == (genesis_hash, escrow)
         )
-        return tuple(sorted(here, key=lambda record: (record.written_at, record.expected_id)))
+        return tuple(
+            sorted(here, key=lambda record: (record.written_at, record.request.input_hash))
+        )
 
     def _path(self, input_hash: bytes) -> Path:
         return self.directory / f"{input_hash.hex()}.json"

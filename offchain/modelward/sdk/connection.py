@@ -1,0 +1,185 @@
+"""What everything else in the SDK works with: a chain, its contracts, a store, an account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Self, TypeVar
+
+from modelward.chain.accounts import Account, open_account
+from modelward.chain.connection import Chain
+from modelward.chain.contracts import DataShare, InferenceEscrow, ModelRegistry
+from modelward.chain.encoding import to_hex
+from modelward.chain.events import Event, decode_event
+from modelward.chain.logs import EventReader
+from modelward.chain.sender import Sender
+from modelward.chain.transactions import Call, Receipt
+from modelward.config import Config, Network, load_config
+from modelward.content.store import ContentStore
+from modelward.deployment import Deployment, deploy, load_deployment
+from modelward.errors import TransactionFailed, UnknownAccount
+from modelward.sdk.address_book import AddressBook
+from modelward.sdk.publication_book import PublicationBook
+from modelward.sdk.request_book import RequestBook
+from modelward.terms import Address
+
+_E = TypeVar("_E", bound=Event)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One deployment on one chain, and the account that acts on it; None to read only."""
+
+    config: Config
+    chain: Chain
+    deployment: Deployment
+    store: ContentStore
+    account: Account | None = field(default=None, repr=False)
+
+    @property
+    def network(self) -> Network:
+        """The network the chain was reached by."""
+        return self.chain.network
+
+    @property
+    def address(self) -> Address:
+        """The account's address. Raises `UnknownAccount` when there is none."""
+        return self.sender.address
+
+    @property
+    def account_name(self) -> str:
+        """What to call the account."""
+        return self.account.name if self.account else "nobody"
+
+    @cached_property
+    def sender(self) -> Sender:
+        """Sends the account's transactions. Raises `UnknownAccount` or `UnsafeAccount`."""
+        if self.account is None:
+            raise UnknownAccount(
+                "This needs an account.", hint="Name one with --account or MODELWARD_ACCOUNT."
+            )
+        return Sender(self.chain, self.account)
+
+    @cached_property
+    def data_share(self) -> DataShare:
+        """The deployed DataShare."""
+        return self.deployment.data_share
+
+    @cached_property
+    def registry(self) -> ModelRegistry:
+        """The deployed ModelRegistry."""
+        return self.deployment.registry
+
+    @cached_property
+    def escrow(self) -> InferenceEscrow:
+        """The deployed InferenceEscrow."""
+        return self.deployment.escrow
+
+    @cached_property
+    def addresses(self) -> AddressBook:
+        """Names for addresses, and addresses for names."""
+        return AddressBook(self.config, self.chain)
+
+    @cached_property
+    def requests(self) -> RequestBook:
+        """What this user has requested."""
+        return RequestBook(self.config.home / "requests")
+
+    @cached_property
+    def publications(self) -> PublicationBook:
+        """What this user has published."""
+        return PublicationBook(self.config.home / "publications")
+
+    def acting_as(
+        self, account: str | Account, *, ask_password: Callable[[str], str] | None = None
+    ) -> Self:
+        """The same connection for another account. Raises as `connect`."""
+        if isinstance(account, str):
+            account = open_account(self.config, self.chain, account, ask_password=ask_password)
+        return replace(self, account=account)
+
+    def send(self, call: Call) -> Receipt:
+        """Dry-run a transaction, send it, and wait until it is confirmed; see `Sender.send`."""
+        return self.sender.send(call)
+
+    def events(
+        self,
+        *kinds: type[_E],
+        about: Collection[bytes] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> tuple[_E, ...]:
+        """Events of these kinds in the chain's order, up to the newest confirmed block.
+
+        `about` narrows to those whose first indexed value is one of these; `first` and `last` are
+        block numbers, both included.
+
+        Raises `RpcUnavailable` or `RpcError`.
+        """
+        reader = EventReader(self.chain, self.deployment.names, kinds, about)
+        found = reader.read_all(
+            self.deployment.first_block if first is None else first,
+            self.chain.confirmed_head().number if last is None else last,
+        )
+        return tuple(event for event in found if isinstance(event, kinds))
+
+    def event_in(self, receipt: Receipt, kind: type[_E]) -> _E:
+        """The one event of a kind that a transaction of ours emitted.
+
+        Raises `TransactionFailed` when it emitted none, which our contracts never do.
+        """
+        names = self.deployment.names
+        for log in receipt.logs:
+            event = decode_event(names[log.address], log) if log.address in names else None
+            if isinstance(event, kind):
+                return event
+        raise TransactionFailed(
+            f"The transaction {to_hex(receipt.transaction_hash)} did not do what it was sent for: "
+            f"it has no {kind.__name__} event."
+        )
+
+
+def connect(
+    network: str | None = None,
+    account: str | None = None,
+    *,
+    config: Config | Path | None = None,
+    default_role: str | None = None,
+    ask_password: Callable[[str], str] | None = None,
+) -> Connection:
+    """Connect to the contracts on a network, to act as `account`.
+
+    `network` is a name in deploy.toml, by default its `default_network`; `account` a name or an
+    address, by default ``MODELWARD_ACCOUNT``, or on a development network that of `default_role`.
+    Without any of these the connection can only read. A network that lives in the process starts
+    here, empty, and the contracts are deployed on it.
+
+    Raises:
+        ConfigurationError, UnknownNetwork: the network is not configured.
+        RpcUnavailable, RpcError: the chain cannot be reached.
+        WrongChain: it is another chain than the one configured or deployed on.
+        NotDeployed, CodeMismatch: the contracts are not there, or not these.
+        UnknownAccount, WrongPassword, UnsafeAccount: the account cannot be used.
+    """
+    settings = config if isinstance(config, Config) else load_config(config)
+    chosen = settings.network(network)
+    if chosen.in_process:
+        chain, deployment = _start(chosen, settings)
+    else:
+        chain = Chain.connect(chosen)
+        deployment = load_deployment(chain, settings)
+    opened = None
+    if account or settings.default_account or (default_role and chosen.development_accounts):
+        opened = open_account(
+            settings, chain, account, default_role=default_role, ask_password=ask_password
+        )
+    return Connection(settings, chain, deployment, ContentStore(settings.store_url), opened)
+
+
+def _start(network: Network, config: Config) -> tuple[Chain, Deployment]:
+    from modelward.devchain import DevChain
+
+    chain = Chain.connect(network, DevChain(network.chain_id).provider())
+    return chain, deploy(chain, Account.development("deployer"), config)

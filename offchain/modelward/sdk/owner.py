@@ -1,0 +1,388 @@
+"""What an owner does: publish, price, grant, revoke, retire, and take out what was earned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eth_utils.crypto import keccak
+
+from modelward.chain.events import AccessGranted, VersionPublished
+from modelward.chain.transactions import Call, Receipt
+from modelward.commitments import model_id, version_id
+from modelward.errors import ContractRefused, InvalidTerms, ThresholdNotMet
+from modelward.models import canonical_json
+from modelward.models.bundle import fingerprint
+from modelward.models.schema import Bounds, input_frame
+from modelward.pipeline.evaluate import check_thresholds, held_out_hash, shown, true_labels
+from modelward.pipeline.package import PackagedModel, package
+from modelward.sdk.catalogue import Catalogue, ListedVersion
+from modelward.sdk.participant import Participant
+from modelward.sdk.publication_book import PublicationRecord
+from modelward.terms import (
+    NEVER,
+    UNLIMITED,
+    ZERO_ADDRESS,
+    ZERO_HASH,
+    Access,
+    Address,
+    Grant,
+    GrantTerms,
+    Metric,
+    ModelId,
+    ModelReference,
+    ModelState,
+    ModelTerms,
+    Right,
+    Version,
+    VersionStatus,
+    format_amount,
+)
+
+_NO_SALT = bytes(32)
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    """A version that was published, now or before.
+
+    `changes` says in words what was sent for it, empty when all of it stood already; `baseline` has
+    the metrics of a constant guess on the same rows.
+    """
+
+    version: ListedVersion
+    baseline: tuple[Metric, ...]
+    changes: tuple[str, ...]
+    receipts: tuple[Receipt, ...]
+
+    @property
+    def reference(self) -> str:
+        """`owner/name@number`, with the owner's address."""
+        return self.version.reference
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What the registry records of it."""
+        return self.version.version.metrics
+
+
+@dataclass(frozen=True, slots=True)
+class StandingGrant:
+    """A grant that was made: `state` as stored, `access` whether it holds now and if not, why not.
+
+    `resource` is a model's id, a data key, or EVERYTHING.
+    """
+
+    grantee: Address
+    resource: bytes
+    granted: AccessGranted
+    state: Grant
+    access: Access
+
+
+class Owner(Participant):
+    """Publishes models and says who may use and serve them."""
+
+    # --- publishing ------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        estimator: Any,
+        inputs: Any,
+        labels: Any,
+        *,
+        name: str,
+        price: int,
+        thresholds: Mapping[str, object] | None = None,
+        ranges: Mapping[str, Bounds] | None = None,
+        payee: str | None = None,
+        payee_bps: int | None = None,
+        max_delay: int | None = None,
+        open: bool | None = None,  # noqa: A002
+        lineage: Mapping[str, bytes] | None = None,
+    ) -> PublishedVersion:
+        """Publish a fitted scikit-learn classifier or regressor as a version of the model `name`.
+
+        `inputs` (a table of rows) and `labels` (one a row) are held out: the metrics come from
+        them, and so do the input ranges that `ranges` does not state. `price` is in wei, whole
+        gwei. `thresholds` maps metrics to the least they must reach, now and for all later
+        versions. `payee` gets `payee_bps` hundredths of a percent of every fee, the worker the
+        rest; `max_delay` is the longest a request may wait, in seconds; an `open` model takes
+        requests from everybody. What is not given stays as it is, or for a new model is half of the
+        fee for the owner, a day, and by grant only.
+
+        Publishing the same again sends nothing and returns the version there is.
+
+        Raises:
+            UnsupportedEstimator, UnfittedEstimator: the estimator cannot be published.
+            InvalidInput: the held-out data do not fit it, or `ranges`.
+            InvalidTerms: name, price or a threshold cannot be used.
+            ThresholdNotMet: a metric is below a threshold; nothing was sent then.
+            PredictionMismatch: the bundle predicts something else than the estimator in memory.
+            StoreUnavailable: the bundle could not be stored; nothing was sent then.
+        """
+        packaged = package(
+            estimator,
+            inputs,
+            labels,
+            name=name,
+            ranges=ranges,
+            thresholds=thresholds,
+            lineage=lineage,
+        )
+        model = model_id(self.address, name)
+        state = self._state(model)
+        if state is not None and state.retired:
+            raise InvalidTerms(
+                f"The model {name!r} was retired for good.", hint="Publish under another name."
+            )
+        terms = self._terms(state, price, payee, payee_bps, max_delay, open)
+        standing = self.connection.registry.thresholds_of(model) if state else ()
+        check_thresholds(packaged.metrics, standing)
+        raised = _raised(packaged.thresholds, standing)
+
+        version, is_new = self._version(model, packaged, estimator, inputs, labels)
+        changes: list[tuple[str, Call]] = []
+        registry = self.connection.registry
+        if state is None:
+            register = registry.register_model(name, terms, packaged.thresholds)
+            changes.append((f"registered the model {name}", register))
+        else:
+            if raised:
+                words = ", ".join(f"{metric.name} {shown(metric)}" for metric in raised)
+                changes.append(
+                    (f"raised thresholds: {words}", registry.raise_thresholds(model, raised))
+                )
+            if terms != state.terms:
+                words = _difference(state.terms, terms)
+                changes.append((f"changed terms: {words}", registry.set_terms(model, terms)))
+        if is_new:
+            changes.append(("published a version", registry.publish_version(version)))
+        receipts = tuple(self.connection.send(call) for _, call in changes)
+        if is_new:
+            self._check_servable(receipts[-1])
+        return PublishedVersion(
+            version=Catalogue(self.connection).version_by_id(model, version_id(version)),
+            baseline=packaged.evaluation.baseline,
+            changes=tuple(words for words, _ in changes),
+            receipts=receipts,
+        )
+
+    def retire(self, reference: str) -> Receipt:
+        """Withdraw a version, or without one in the reference the model with all its versions.
+
+        Requests already placed are still answered.
+
+        Raises `InvalidTerms`, `UnknownModel`, `UnknownVersion` or `ContractRefused`.
+        """
+        named = self._own(reference)
+        catalogue, registry = Catalogue(self.connection), self.connection.registry
+        if named.version is None:
+            return self.connection.send(registry.retire_model(catalogue.model(named).id))
+        version = catalogue.version(named)
+        return self.connection.send(registry.retire_version(version.model_id, version.id))
+
+    # --- granting --------------------------------------------------------------------------------
+
+    def grant(
+        self,
+        grantee: str,
+        model: str,
+        rights: Right,
+        *,
+        expiry: int = NEVER,
+        quota: int = UNLIMITED,
+    ) -> AccessGranted:
+        """Grant rights on a model, in place of an earlier grant to the same grantee.
+
+        `grantee` is a name or an address, `model` a reference to one of the owner's models or just
+        its name. `expiry` is the last second (Unix time) at which the grant is live, `quota` how
+        many requests it is good for; both are for ever unless given.
+
+        Raises `UnknownAccount`, `UnknownModel`, `InvalidTerms` or `ContractRefused`.
+        """
+        meter = self.connection.escrow.address if Right.INFER in rights else ZERO_ADDRESS
+        terms = GrantTerms(rights, expiry, quota, meter)
+        receiver = self.connection.addresses.address(grantee)
+        call = self.connection.data_share.grant(receiver, self._model(model), terms)
+        return self.connection.event_in(self.connection.send(call), AccessGranted)
+
+    def revoke(self, grantee: str, model: str) -> Receipt:
+        """End the grant to `grantee` on one model. Requests already placed are still answered.
+
+        Raises `UnknownAccount`, `UnknownModel`, or `InvalidTerms` when there is no such grant.
+        """
+        holder, resource = self.connection.addresses.address(grantee), self._model(model)
+        data_share = self.connection.data_share
+        if not data_share.grant_of(self.address, holder, resource).rights:
+            raise InvalidTerms(f"{grantee} holds no grant on {model}.")
+        return self.connection.send(data_share.revoke(holder, resource))
+
+    def revoke_all(self, grantee: str) -> Receipt:
+        """End every grant to `grantee`, those on models not listed anywhere included."""
+        holder = self.connection.addresses.address(grantee)
+        return self.connection.send(self.connection.data_share.revoke_access(holder))
+
+    def grants(self, model: str | None = None) -> tuple[StandingGrant, ...]:
+        """The grants that were made and not replaced, on one model or on everything."""
+        wanted = self._model(model) if model else None
+        newest: dict[tuple[Address, bytes], AccessGranted] = {}
+        owner = bytes(12) + bytes.fromhex(self.address[2:])
+        for event in self.connection.events(AccessGranted, about=[owner]):
+            if wanted in (None, event.resource):
+                newest.pop((event.grantee, event.resource), None)
+                newest[event.grantee, event.resource] = event
+        return tuple(self._standing(event) for event in newest.values())
+
+    # --- internal --------------------------------------------------------------------------------
+
+    def _standing(self, event: AccessGranted) -> StandingGrant:
+        data_share = self.connection.data_share
+        pair = (event.grantee, event.resource)
+        state = data_share.grant_of(self.address, *pair)
+        access = Access.REVOKED
+        if state.rights:
+            access = data_share.access_of(self.address, *pair, state.rights)
+        return StandingGrant(*pair, event, state, access)
+
+    def _own(self, reference: str) -> ModelReference:
+        """A reference to one of the owner's models, from `name` or `owner/name`."""
+        named = ModelReference.parse(
+            reference if "/" in reference else f"{self.address}/{reference}"
+        )
+        if self.connection.addresses.address(named.owner) != self.address:
+            raise InvalidTerms(
+                f"{named.owner}/{named.name} is not a model of {self.connection.account_name}.",
+                hint="Name its owner with --account.",
+            )
+        return named
+
+    def _model(self, reference: str) -> ModelId:
+        return Catalogue(self.connection).model(self._own(reference)).id
+
+    def _state(self, model: ModelId) -> ModelState | None:
+        try:
+            return self.connection.registry.model_of(model)
+        except ContractRefused as refused:
+            if refused.error == "UnknownModel":
+                return None
+            raise
+
+    def _terms(
+        self,
+        state: ModelState | None,
+        price: int,
+        payee: str | None,
+        payee_bps: int | None,
+        max_delay: int | None,
+        open_: bool | None,
+    ) -> ModelTerms:
+        was = state.terms if state else ModelTerms(price)
+        return ModelTerms(
+            fee=price,
+            payee_bps=was.payee_bps if payee_bps is None else payee_bps,
+            max_delay=was.max_delay if max_delay is None else max_delay,
+            open=was.open if open_ is None else open_,
+            payee=was.payee if payee is None else self.connection.addresses.address(payee),
+            token=was.token,
+        )
+
+    def _version(
+        self, model: ModelId, packaged: PackagedModel, estimator: Any, inputs: Any, labels: Any
+    ) -> tuple[Version, bool]:
+        """The version to publish, stored and on record; whether it is not on chain yet.
+
+        The same model measured on the same rows is the same version, also when publishing it was
+        interrupted before it reached the chain.
+        """
+        connection = self.connection
+        mark = self._mark(model, packaged, estimator, inputs, labels)
+        record = connection.publications.get(mark)
+        if record is not None:
+            version = record.version
+            status = connection.registry.version_of(model, version_id(version)).status
+            if status is VersionStatus.SERVABLE:
+                return version, False
+            kept = map(connection.store.has, (version.content_hash, version.manifest_hash))
+            if status is VersionStatus.NONE and all(kept):
+                return version, True
+        bundle = packaged.bundle
+        version = Version(
+            model_id=model,
+            bundle_hash=bundle.hash,
+            content_hash=connection.store.put(bundle.data),
+            manifest_hash=connection.store.put(bundle.manifest_bytes),
+            program_hash=ZERO_HASH,
+            evaluation_hash=packaged.evaluation_hash,
+            verifier=ZERO_ADDRESS,
+            verifier_settings=ZERO_HASH,
+            attestor=self.address,
+            metrics=tuple(sorted(packaged.metrics, key=lambda metric: metric.name)),
+            uri=connection.store.url,
+        )
+        salt = packaged.evaluation.salt
+        connection.publications.write(mark, PublicationRecord(version, salt))
+        return version, True
+
+    def _mark(
+        self, model: ModelId, packaged: PackagedModel, estimator: Any, inputs: Any, labels: Any
+    ) -> bytes:
+        """What makes two publications the same: registry, model, estimator, schema and rows."""
+        manifest = packaged.manifest
+        frame = input_frame(estimator, inputs)
+        rows = manifest.input.rows(frame.itertuples(index=False, name=None))
+        truth = true_labels(manifest.output, labels, len(rows))
+        described = {
+            "input": manifest.input.to_json(),
+            "output": manifest.output.to_json(),
+            "libraries": dict(manifest.libraries),
+            "lineage": {name: digest.hex() for name, digest in manifest.lineage.items()},
+        }
+        return keccak(
+            self.connection.chain.genesis_hash
+            + bytes.fromhex(self.connection.registry.address[2:])
+            + model
+            + fingerprint(packaged.bundle)
+            + held_out_hash(manifest.input, manifest.output, rows, truth, _NO_SALT)
+            + canonical_json.dumps(described)
+        )
+
+    def _check_servable(self, receipt: Receipt) -> None:
+        published = self.connection.event_in(receipt, VersionPublished)
+        if published.status is not VersionStatus.SERVABLE:
+            raise ThresholdNotMet(
+                f"The registry recorded version {published.number} as rejected: "
+                "a threshold was raised meanwhile."
+            )
+
+
+def _raised(given: tuple[Metric, ...], standing: tuple[Metric, ...]) -> list[Metric]:
+    """Those of `given` that are new or stricter. Raises `InvalidTerms` for a laxer one."""
+    current = {metric.name: metric for metric in standing}
+    raised = []
+    for metric in given:
+        was = current.get(metric.name)
+        if was is not None and not metric.reaches(was):
+            raise InvalidTerms(
+                f"The threshold on {metric.name} is {shown(was)} and can only be made stricter, "
+                f"not {shown(metric)}."
+            )
+        if metric != was:
+            raised.append(metric)
+    return raised
+
+
+def _difference(was: ModelTerms, now: ModelTerms) -> str:
+    changed = []
+    if was.fee != now.fee:
+        changed.append(f"price {format_amount(was.fee)} to {format_amount(now.fee)}")
+    if was.payee_bps != now.payee_bps:
+        changed.append(f"payee's share {was.payee_bps / 100:g} % to {now.payee_bps / 100:g} %")
+    if was.max_delay != now.max_delay:
+        changed.append(f"longest delay {was.max_delay} s to {now.max_delay} s")
+    if was.open != now.open:
+        changed.append("now open to everybody" if now.open else "now by grant only")
+    if was.payee != now.payee:
+        changed.append(f"payee {was.payee} to {now.payee}")
+    return ", ".join(changed)

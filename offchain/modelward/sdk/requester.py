@@ -1,0 +1,332 @@
+"""What a requester does: ask for a price, request predictions, wait, check, be refunded."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelward.chain.encoding import to_hex
+from modelward.chain.events import InferenceRefunded, InferenceRequested
+from modelward.chain.transactions import Receipt
+from modelward.commitments import input_hash
+from modelward.errors import (
+    InsufficientFunds,
+    InvalidTerms,
+    NotAnswered,
+    RpcError,
+    RpcUnavailable,
+    TimedOut,
+    Underpriced,
+    UnknownRequest,
+    WrongNonce,
+)
+from modelward.models.manifest import Manifest
+from modelward.models.rows import read_row
+from modelward.sdk.catalogue import Catalogue, ListedVersion
+from modelward.sdk.history import RequestHistory, read_history
+from modelward.sdk.participant import Participant
+from modelward.sdk.request_book import RequestRecord
+from modelward.sdk.result import Result, read_result
+from modelward.terms import (
+    INLINE_ONLY,
+    ZERO_ADDRESS,
+    Access,
+    Quote,
+    Request,
+    RequestId,
+    RequestState,
+    RequestStatus,
+    Right,
+    format_amount,
+    frame_clear_input,
+)
+
+DEFAULT_DELAY = 900
+"""Seconds a request may wait unless its requester says otherwise, or the model allows less."""
+
+_CLOCK_SKEW = 15
+
+Progress = Callable[[str], None]
+"""Told in a few words how far a request has come."""
+
+
+@dataclass(frozen=True)
+class Quotation:
+    """What a request for this version would be placed under now.
+
+    `access` says whether the account may place it, and if not, why not.
+    """
+
+    version: ListedVersion
+    quote: Quote
+    manifest: Manifest
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedRequest:
+    """A request that is on chain, its fee held in escrow until `deadline` (Unix seconds)."""
+
+    id: RequestId
+    reference: str
+    fee: int
+    deadline: int
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStanding:
+    """A request of this user as it stands; `id` and `block_number` are None if it was not mined."""
+
+    record: RequestRecord
+    id: RequestId | None
+    status: RequestStatus
+    block_number: int | None
+
+
+class Requester(Participant):
+    """Requests predictions and pays for them."""
+
+    # --- requesting ------------------------------------------------------------------------------
+
+    def quote(self, model: str) -> Quotation:
+        """Price, terms and input schema of a model version; nothing is sent.
+
+        Raises `UnknownModel`, `UnknownVersion`, `ContractRefused` for a version that is not
+        servable, or what reading its manifest raises.
+        """
+        catalogue = Catalogue(self.connection)
+        version = catalogue.version(model)
+        quote = self.connection.registry.quote(version.model_id, version.id)
+        access = Access.GRANTED
+        if not quote.open:
+            access = self.connection.data_share.access_of(
+                version.owner, self.address, version.model_id, Right.INFER
+            )
+        return Quotation(version, quote, catalogue.manifest(version), access)
+
+    def send(
+        self,
+        model: str,
+        input: Any,  # noqa: A002
+        *,
+        fee: int | None = None,
+        max_fee: int | None = None,
+        deadline: int | None = None,
+        delay: int | None = None,
+        worker: str | None = None,
+        progress: Progress | None = None,
+    ) -> PlacedRequest:
+        """Place a request and wait until it is confirmed; its fee is then held in escrow.
+
+        `input` is one row: a mapping by feature name, a sequence, an array or one-row DataFrame, or
+        the path of a JSON or CSV file. `fee` is the price the caller expects and `max_fee` the most
+        it would pay, in wei. The answer must come by `deadline`, in Unix seconds, or within `delay`
+        seconds from the newest block. Secret and input are on disk before anything is sent.
+
+        Input and output travel in clear: everybody can read them on chain.
+
+        Raises:
+            InvalidInput: the row does not fit the model.
+            InvalidTerms: the price is not the one expected, or the deadline cannot be met.
+            AccessDenied: no live grant covers the request.
+            ContractRefused: the escrow refused; the price may have changed meanwhile.
+            InsufficientFunds: the account cannot pay fee and gas.
+            RecordUnavailable: the request could not be recorded; nothing was sent.
+            RpcUnavailable: the chain failed. If it was sent nevertheless, it is in `list()`.
+        """
+        connection = self.connection
+        offered = self.quote(model)
+        version, quote, schema = offered.version, offered.quote, offered.manifest.input
+        row = read_row(input, schema) if isinstance(input, Path) else schema.row(input)
+        canonical_input = schema.encode_row(row)
+        _check_price(quote.offer.fee, fee, max_fee)
+        head = connection.chain.head()
+        secret = secrets.token_bytes(32)
+        request = Request(
+            requester=self.address,
+            payer=self.address,
+            input_hash=input_hash(secret, canonical_input),
+            deadline=_deadline(head.timestamp, quote.max_delay, deadline, delay),
+            worker=connection.addresses.address(worker) if worker else ZERO_ADDRESS,
+            flags=INLINE_ONLY,
+        )
+        call = connection.escrow.request(
+            version.model_id,
+            version.id,
+            request,
+            frame_clear_input(secret, canonical_input),
+            value=quote.offer.fee,
+        )
+        sender = connection.sender
+        with sender.turn():
+            signed = sender.prepare(call)
+            record = RequestRecord(
+                chain_id=connection.chain.chain_id,
+                genesis_hash=connection.chain.genesis_hash,
+                escrow=connection.escrow.address,
+                model=version.reference,
+                offer=quote.offer,
+                request=request,
+                secret=secret,
+                canonical_input=canonical_input,
+                transaction_hash=signed.hash,
+                written_at=int(time.time()),
+            )
+            connection.requests.write(record)
+            try:
+                sender.broadcast(signed)
+            except (WrongNonce, Underpriced, InsufficientFunds):
+                connection.requests.discard(record)
+                raise
+            except (RpcError, RpcUnavailable) as error:
+                error.hint = "`modelward request list` tells whether the request was placed."
+                raise
+        _tell(progress, f"sent in transaction {to_hex(signed.hash)}")
+        receipt = sender.wait(signed.hash)
+        if not receipt.succeeded:
+            connection.requests.discard(record)
+            raise sender.failure(signed, receipt)
+        requested = connection.event_in(receipt, InferenceRequested)
+        return PlacedRequest(
+            id=requested.request_id,
+            reference=version.reference,
+            fee=requested.offer.fee,
+            deadline=requested.request.deadline,
+            receipt=receipt,
+        )
+
+    # --- results ---------------------------------------------------------------------------------
+
+    def result(self, request: RequestId) -> Result:
+        """The result of a request, decoded once its commitment was found to be the one on chain.
+
+        Raises `UnknownRequest`, `NotAnswered`, `RequestRefused`, `CommitmentMismatch` or
+        `InvalidOutput`.
+        """
+        return read_result(self.connection, read_history(self.connection, request))
+
+    def wait(
+        self,
+        request: RequestId,
+        *,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Wait until a request is answered, declined or too late; then as `result`.
+
+        Raises `TimedOut` after `timeout` seconds; nothing is lost by waiting again.
+        """
+        connection = self.connection
+        give_up = None if timeout is None else time.monotonic() + timeout
+        deadline = read_history(connection, request).requested.request.deadline
+        while True:
+            if connection.escrow.request_of(request).status is not RequestStatus.OPEN:
+                history = read_history(connection, request)
+                if history.ending is not None:
+                    return read_result(connection, history)
+                _tell(progress, "answered; waiting for confirmations")
+            else:
+                left = deadline - self._now()
+                if left < 0:
+                    raise NotAnswered(
+                        f"Nobody answered the request {to_hex(request)} by its deadline.",
+                        hint=f"`modelward request refund {to_hex(request)}` returns the fee.",
+                    )
+                _tell(progress, f"waiting for a worker; {_duration(left)} left")
+            if give_up is not None and time.monotonic() >= give_up:
+                raise TimedOut(
+                    f"The request {to_hex(request)} was not answered within {timeout:g} s.",
+                    hint=f"`modelward request show --wait {to_hex(request)}` waits on.",
+                )
+            time.sleep(connection.network.poll_interval)
+
+    # --- money back ------------------------------------------------------------------------------
+
+    def refund(self, request: RequestId) -> InferenceRefunded:
+        """Have the fee of a request nobody answered credited to its payer; anyone may.
+
+        Raises `UnknownRequest`, or `ContractRefused` before the deadline and after the end.
+        """
+        escrow = self.connection.escrow
+        if escrow.request_of(request).status is RequestStatus.NONE:
+            raise UnknownRequest(f"The escrow holds no request {to_hex(request)}.")
+        receipt = self.connection.send(escrow.refund(request))
+        return self.connection.event_in(receipt, InferenceRefunded)
+
+    # --- looking ---------------------------------------------------------------------------------
+
+    def list(self) -> tuple[RequestStanding, ...]:
+        """The requests this user placed on this deployment, oldest first."""
+        connection = self.connection
+        records = connection.requests.records(
+            genesis_hash=connection.chain.genesis_hash, escrow=connection.escrow.address
+        )
+        return tuple(
+            self._standing(record) for record in records if record.request.payer == self.address
+        )
+
+    def history(self, request: RequestId) -> RequestHistory:
+        """The confirmed history of any request. Raises `UnknownRequest`."""
+        return read_history(self.connection, request)
+
+    # --- internal --------------------------------------------------------------------------------
+
+    def _standing(self, record: RequestRecord) -> RequestStanding:
+        receipt = self.connection.sender.receipt(record.transaction_hash)
+        if receipt is None or not receipt.succeeded:
+            return RequestStanding(record, None, RequestStatus.NONE, None)
+        placed = self.connection.event_in(receipt, InferenceRequested)
+        state: RequestState = self.connection.escrow.request_of(placed.request_id)
+        return RequestStanding(record, placed.request_id, state.status, placed.block_number)
+
+    def _now(self) -> int:
+        """The time that counts for the next block, as far as it can be told from here.
+
+        A chain that mines on demand stands still while nothing happens on it.
+        """
+        return max(self.connection.chain.head().timestamp, int(time.time()) - _CLOCK_SKEW)
+
+
+def _check_price(price: int, fee: int | None, max_fee: int | None) -> None:
+    if fee is not None and fee != price:
+        side = "below" if fee < price else "above"
+        raise InvalidTerms(
+            f"The fee of {format_amount(fee)} is {side} the price, {format_amount(price)}."
+        )
+    if max_fee is not None and max_fee < price:
+        raise InvalidTerms(
+            f"The price, {format_amount(price)}, is above the {format_amount(max_fee)} "
+            "you are willing to pay."
+        )
+
+
+def _deadline(now: int, max_delay: int, deadline: int | None, delay: int | None) -> int:
+    if deadline is not None and delay is not None:
+        raise InvalidTerms("Give either a deadline or a delay, not both.")
+    if deadline is None:
+        deadline = now + (min(DEFAULT_DELAY, max_delay) if delay is None else delay)
+    if deadline <= now:
+        raise InvalidTerms(f"The deadline is {_duration(now - deadline)} in the past.")
+    if deadline > now + max_delay:
+        raise InvalidTerms(
+            f"The deadline is {_duration(deadline - now)} away, and the model's requests may wait "
+            f"{_duration(max_delay)} at most."
+        )
+    return deadline
+
+
+def _duration(seconds: int) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _tell(progress: Progress | None, words: str) -> None:
+    if progress is not None:
+        progress(words)

@@ -1,0 +1,102 @@
+"""Checks an answer end to end: from the terms on chain to a replay of the pinned model.
+
+Anyone who holds the secret can do it; of a request in clear that is everyone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelward.chain.encoding import to_hex
+from modelward.errors import PredictionMismatch
+from modelward.models.output import Prediction, decode_output, outputs_agree
+from modelward.models.runner import Runner
+from modelward.sdk.catalogue import Catalogue, ListedVersion
+from modelward.sdk.connection import Connection
+from modelward.sdk.history import opened_input, read_history
+from modelward.sdk.result import check_commitment, require_answer
+from modelward.terms import RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that was compared and found equal: what it was, and the value both sides have."""
+
+    what: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A verified answer: every check that was made, in order, and both predictions.
+
+    `identical` tells whether the replay gave the same bytes, or only the same answer within the
+    tolerance for floating-point estimators (one unit of the last decimal).
+    """
+
+    request_id: RequestId
+    version: ListedVersion
+    delivered: Prediction
+    replayed: Prediction
+    identical: bool
+    checks: tuple[Check, ...]
+
+
+def verify(connection: Connection, request: RequestId) -> Verification:
+    """Recompute everything an answer rests on, and replay the prediction from the pinned bundle.
+
+    Raises:
+        UnknownRequest, NotAnswered, RequestRefused: there is no answer to verify.
+        CheckFailed: request, version or input are not what their ids and hashes stand for.
+        CommitmentMismatch: the output delivered is not the one committed to.
+        HashMismatch: the store's bundle is not the one the version pins.
+        PredictionMismatch: the pinned model gives another prediction.
+        InvalidBundle, ContentMissing, StoreUnavailable: the bundle cannot be had.
+    """
+    history = read_history(connection, request)
+    checks = [Check("The terms on chain hash to the request's id", to_hex(history.id))]
+    fulfilled = require_answer(connection, history)
+    opened = opened_input(connection, history)
+    checks.append(
+        Check(
+            "The input hashes to what the request commits to",
+            to_hex(history.requested.request.input_hash),
+        )
+    )
+    output, commitment = check_commitment(connection, history, fulfilled)
+    checks.append(Check("The output opens the commitment on chain", to_hex(commitment)))
+
+    catalogue = Catalogue(connection)
+    offer = history.requested.offer
+    version = catalogue.version_by_id(offer.model_id, offer.version_id)
+    checks.append(Check("The version hashes to the id the request pins", to_hex(version.id)))
+    bundle = catalogue.bundle(version)
+    checks.append(Check("The bundle has the hash the version pins", to_hex(bundle.hash)))
+
+    schema, spec = bundle.manifest.input, bundle.manifest.output
+    [replayed] = Runner(bundle).predict([schema.decode_row(opened.canonical_input)])
+    delivered_prediction = decode_output(spec, output)
+    replayed_prediction = decode_output(spec, replayed)
+    if not outputs_agree(spec, output, replayed):
+        raise PredictionMismatch(
+            f"The worker delivered {delivered_prediction}, "
+            f"and the pinned model predicts {replayed_prediction} for this input.",
+            hint="The answer on chain is the worker's word; this replay is evidence against it.",
+        )
+    identical = output == replayed
+    checks.append(
+        Check(
+            "The pinned model, run again, gives the same output"
+            if identical
+            else "The pinned model, run again, agrees within one unit of the last decimal",
+            str(replayed_prediction),
+        )
+    )
+    return Verification(
+        request_id=request,
+        version=version,
+        delivered=delivered_prediction,
+        replayed=replayed_prediction,
+        identical=identical,
+        checks=tuple(checks),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from eth_utils.crypto import keccak
@@ -54,7 +54,7 @@ class PublishedVersion:
     version: ListedVersion
     baseline: tuple[Metric, ...]
     changes: tuple[str, ...]
-    receipts: tuple[Receipt, ...]
+    receipts: tuple[Receipt, ...] = field(repr=False)
 
     @property
     def reference(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ class PlacedRequest:
     reference: str
     fee: int
     deadline: int
-    receipt: Receipt
+    receipt: Receipt = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

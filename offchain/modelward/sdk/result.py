@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from modelward.chain.encoding import to_hex
 from modelward.chain.events import InferenceFulfilled, InferenceRefused
@@ -30,10 +30,10 @@ class Result:
     """
 
     request_id: RequestId
-    version: ListedVersion
-    manifest: Manifest
+    version: ListedVersion = field(repr=False)
+    manifest: Manifest = field(repr=False)
     prediction: Prediction
-    canonical_output: bytes
+    canonical_output: bytes = field(repr=False)
     commitment: bytes
     worker: Address
     block_number: int

@@ -103,6 +103,16 @@ def test_a_defect_is_a_sentence_too_and_exits_with_4(noun, capsys):
     assert "Traceback" not in error
 
 
+def test_what_the_operating_system_refuses_is_named(noun, capsys, tmp_path):
+    def command() -> None:
+        (tmp_path / "nowhere" / "file").write_text("")
+
+    noun(command)
+    assert cli.main(["probe"]) == 4
+    expected = f"error: No such file or directory: {tmp_path / 'nowhere' / 'file'}.\n"
+    assert capsys.readouterr().err == expected
+
+
 @pytest.mark.parametrize("error", [ModelwardError("No."), ZeroDivisionError("no")], ids=repr)
 def test_debug_shows_the_traceback(noun, capsys, monkeypatch, error):
     noun(fails_with(error))

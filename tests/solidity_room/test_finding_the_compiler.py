@@ -74,6 +74,13 @@ def test_a_failed_download_is_not_repeated_while_there_is_another_compiler(
     assert downloads == ["again"]
 
 
+def test_a_home_that_cannot_be_used_is_no_obstacle(repository, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("SOLCX_BINARY_PATH")
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    assert find_compiler(project=repository).origin == "from npm"
+
+
 def test_node_is_found_in_its_wheel_when_it_is_not_on_path(
     offline, repository, tmp_path, monkeypatch
 ):

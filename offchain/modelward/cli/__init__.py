@@ -149,6 +149,9 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
             return INTERRUPTED
         sentence = "Standard input ended before the question was answered."
         return _report(error, sentence, None, BadInput.exit_code, invocation)
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        return _report(error, f"{error.strerror or error}{place}.", None, UNEXPECTED, invocation)
     except Exception as error:  # noqa: BLE001 - the last resort: a sentence instead of a traceback
         sentence = f"{type(error).__name__}: {error}".rstrip(": ")
         hint = f"This is a defect; `{PROGRAM} --debug ...` shows where."

@@ -99,7 +99,7 @@ def _installed(origin: str = "installed by py-solc-x") -> Compiler | None:
 
     try:
         return _checked(Compiler(get_executable(SOLC_VERSION), origin))
-    except (SolcNotInstalled, CompilerMissing):
+    except (SolcNotInstalled, CompilerMissing, OSError):
         return None
 
 
@@ -110,13 +110,16 @@ def _downloaded(*, last_resort: bool) -> Compiler | None:
     """
     from solcx.install import get_solcx_install_folder
 
-    failure = get_solcx_install_folder() / f"download-of-{SOLC_VERSION}-failed"
-    if not last_resort and _age_in_seconds(failure) < RETRY_DOWNLOAD_AFTER_SECONDS:
+    try:
+        failure = get_solcx_install_folder() / f"download-of-{SOLC_VERSION}-failed"
+        if not last_resort and _age_in_seconds(failure) < RETRY_DOWNLOAD_AFTER_SECONDS:
+            return None
+        if not _download():
+            failure.touch()
+            return None
+        failure.unlink(missing_ok=True)
+    except OSError:  # the folder cannot be written
         return None
-    if not _download():
-        failure.touch()
-        return None
-    failure.unlink(missing_ok=True)
     return _installed("downloaded by py-solc-x")
 
 

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelward.chain.encoding import to_address
@@ -17,6 +17,7 @@ from modelward.terms import (
     Right,
 )
 from tests.contracts.said import event, said
+from tests.contracts.strategies import examples
 from tests.contracts.unchecked import unchecked
 
 MODEL = b"\x22" * 32
@@ -205,11 +206,7 @@ def test_an_argument_too_wide_for_its_type_is_refused_not_cut(
     meter=st.binary(min_size=20, max_size=20).filter(any),
     wrapped_key=st.binary(max_size=100),
 )
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@examples(40)
 def test_what_is_granted_is_what_is_stored_and_said(
     data_share, devchain, owner, grantee, resource, rights, lifetime, uses, meter, wrapped_key
 ):

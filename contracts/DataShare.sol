@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Access, Grant, GrantTerms, IDataShare} from "./interfaces/IDataShare.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+
+import {
+    Access,
+    Grant,
+    GrantItem,
+    GrantTerms,
+    IDataShare,
+    RevokeItem,
+    SignedGrant
+} from "./interfaces/IDataShare.sol";
+import {Signatures} from "./libraries/Signatures.sol";
 
 /// @title DataShare
 /// @notice See `IDataShare`, which is the specification.
-contract DataShare is IDataShare {
+contract DataShare is IDataShare, EIP712 {
+    /// @dev What an owner and a grantee have in common, whatever the resource.
+    struct Relation {
+        uint24 generation;
+        uint64 nonce;
+    }
+
     /// @inheritdoc IDataShare
     bytes32 public constant EVERYTHING = bytes32(0);
     /// @inheritdoc IDataShare
@@ -19,23 +36,36 @@ contract DataShare is IDataShare {
     uint24 private constant UNLIMITED = type(uint24).max;
     uint40 private constant NEVER = type(uint40).max;
 
+    bytes32 private constant SIGNED_GRANT_TYPEHASH = keccak256(
+        "SignedGrant(address owner,address grantee,bytes32 resource,uint8 rights,uint40 expiry,uint24 uses,address meter,uint24 generation,uint64 nonce,uint256 deadline,bytes wrappedKey)"
+    );
+
     /// @inheritdoc IDataShare
-    mapping(address owner => mapping(address grantee => uint24)) public generationOf;
+    mapping(address owner => bool) public signedGrantsAllowed;
+
+    mapping(address owner => mapping(address grantee => Relation)) private _relations;
 
     mapping(address owner => mapping(address grantee => mapping(bytes32 resource => Grant))) private _grants;
 
     mapping(address owner => mapping(bytes32 dataKey => bytes32)) private _contentHashes;
 
+    mapping(address account => uint32) private _keyCounts;
+
+    /// @inheritdoc IDataShare
+    mapping(address account => mapping(uint32 index => bytes32)) public keyAt;
+
+    constructor() EIP712("modelward DataShare", "1") {}
+
     // --- granting ---------------------------------------------------------------------------------
 
     /// @inheritdoc IDataShare
     function grantAccess(address user) external {
-        _grant(user, EVERYTHING, GrantTerms({rights: READ, expiry: NEVER, uses: UNLIMITED, meter: address(0)}), "");
+        _grant(msg.sender, user, EVERYTHING, GrantTerms({rights: READ, expiry: NEVER, uses: UNLIMITED, meter: address(0)}), "");
     }
 
     /// @inheritdoc IDataShare
     function revokeAccess(address user) external {
-        uint24 generation = ++generationOf[msg.sender][user];
+        uint24 generation = ++_relations[msg.sender][user].generation;
 
         emit AllAccessRevoked(msg.sender, user, generation);
     }
@@ -44,14 +74,91 @@ contract DataShare is IDataShare {
     function grant(address grantee, bytes32 resource, GrantTerms calldata terms, bytes calldata wrappedKey)
         external
     {
-        _grant(grantee, resource, terms, wrappedKey);
+        _grant(msg.sender, grantee, resource, terms, wrappedKey);
     }
 
     /// @inheritdoc IDataShare
     function revoke(address grantee, bytes32 resource) external {
-        delete _grants[msg.sender][grantee][resource];
+        _revoke(grantee, resource);
+    }
 
-        emit AccessRevoked(msg.sender, grantee, resource);
+    /// @inheritdoc IDataShare
+    function grantMany(GrantItem[] calldata items) external {
+        for (uint256 i = 0; i < items.length; ++i) {
+            GrantItem calldata item = items[i];
+            _grant(msg.sender, item.grantee, item.resource, item.terms, item.wrappedKey);
+        }
+    }
+
+    /// @inheritdoc IDataShare
+    function revokeMany(RevokeItem[] calldata items) external {
+        for (uint256 i = 0; i < items.length; ++i) {
+            _revoke(items[i].grantee, items[i].resource);
+        }
+    }
+
+    // --- granting by signature --------------------------------------------------------------------
+
+    /// @inheritdoc IDataShare
+    function allowSignedGrants(bool allowed) external {
+        signedGrantsAllowed[msg.sender] = allowed;
+
+        emit SignedGrantsAllowed(msg.sender, allowed);
+    }
+
+    /// @inheritdoc IDataShare
+    function redeemGrant(SignedGrant calldata signed, bytes calldata wrappedKey, bytes calldata signature)
+        external
+    {
+        if (block.timestamp > signed.deadline) revert SignatureExpired(signed.deadline, block.timestamp);
+        if (!signedGrantsAllowed[signed.owner]) revert SignedGrantsNotAllowed(signed.owner);
+        Relation storage relation = _relations[signed.owner][signed.grantee];
+        if (signed.generation != relation.generation) {
+            revert WrongGeneration(signed.generation, relation.generation);
+        }
+        if (signed.nonce != relation.nonce) revert WrongNonce(signed.nonce, relation.nonce);
+        bytes32 digest = _hashTypedDataV4(
+            keccak256(
+                abi.encode(
+                    SIGNED_GRANT_TYPEHASH,
+                    signed.owner,
+                    signed.grantee,
+                    signed.resource,
+                    signed.terms,
+                    signed.generation,
+                    signed.nonce,
+                    signed.deadline,
+                    keccak256(wrappedKey)
+                )
+            )
+        );
+        Signatures.requireSigned(signed.owner, digest, signature);
+
+        ++relation.nonce;
+        _grant(signed.owner, signed.grantee, signed.resource, signed.terms, wrappedKey);
+    }
+
+    /// @inheritdoc IDataShare
+    function nonceOf(address owner, address grantee) external view returns (uint64) {
+        return _relations[owner][grantee].nonce;
+    }
+
+    // --- encryption keys --------------------------------------------------------------------------
+
+    /// @inheritdoc IDataShare
+    function registerKey(bytes32 publicKey) external returns (uint32 index) {
+        if (publicKey == bytes32(0)) revert KeyIsZero();
+
+        index = ++_keyCounts[msg.sender];
+        keyAt[msg.sender][index] = publicKey;
+
+        emit KeyRegistered(msg.sender, index, publicKey);
+    }
+
+    /// @inheritdoc IDataShare
+    function keyOf(address account) external view returns (uint32 index, bytes32 publicKey) {
+        index = _keyCounts[account];
+        publicKey = keyAt[account][index];
     }
 
     // --- publishing and reading -------------------------------------------------------------------
@@ -86,7 +193,7 @@ contract DataShare is IDataShare {
             if (right == 0) return Access.Granted;
         }
 
-        uint24 generation = generationOf[owner][grantee];
+        uint24 generation = _relations[owner][grantee].generation;
         Grant storage held = _grants[owner][grantee][resource];
         Access scoped = _judge(held, generation, right);
         if (scoped == Access.Granted || right & READ == 0) return scoped;
@@ -105,15 +212,17 @@ contract DataShare is IDataShare {
     }
 
     /// @inheritdoc IDataShare
-    function consume(address owner, address grantee, bytes32 resource) external {
+    function consume(address owner, address grantee, bytes32 resource, uint256 count) external {
         if (owner == grantee) return;
 
-        Grant storage stored = _grants[owner][grantee][resource];
-        Access access = _judge(stored, generationOf[owner][grantee], INFER);
+        Grant storage held = _grants[owner][grantee][resource];
+        Access access = _judge(held, _relations[owner][grantee].generation, INFER);
+        uint24 uses = held.uses;
+        if (access == Access.Granted && count > uses) access = Access.QuotaExhausted;
         if (access != Access.Granted) revert AccessDenied(owner, grantee, resource, INFER, access);
-        if (stored.meter != msg.sender) revert NotMeter(stored.meter, msg.sender);
+        if (held.meter != msg.sender) revert NotMeter(held.meter, msg.sender);
 
-        if (stored.uses != UNLIMITED) --stored.uses;
+        if (uses != UNLIMITED) held.uses = uses - uint24(count);
     }
 
     /// @inheritdoc IDataShare
@@ -121,9 +230,27 @@ contract DataShare is IDataShare {
         return _grants[owner][grantee][resource];
     }
 
+    /// @inheritdoc IDataShare
+    function generationOf(address owner, address grantee) external view returns (uint24) {
+        return _relations[owner][grantee].generation;
+    }
+
     // --- internal ---------------------------------------------------------------------------------
 
-    function _grant(address grantee, bytes32 resource, GrantTerms memory terms, bytes memory wrappedKey) private {
+    function _revoke(address grantee, bytes32 resource) private {
+        delete _grants[msg.sender][grantee][resource];
+        if (signedGrantsAllowed[msg.sender]) ++_relations[msg.sender][grantee].nonce;
+
+        emit AccessRevoked(msg.sender, grantee, resource);
+    }
+
+    function _grant(
+        address owner,
+        address grantee,
+        bytes32 resource,
+        GrantTerms memory terms,
+        bytes memory wrappedKey
+    ) private {
         uint8 rights = terms.rights;
         if (grantee == address(0)) revert GranteeIsZero();
         if (rights == 0 || rights & ~ALL_RIGHTS != 0) revert InvalidRights(rights, ALL_RIGHTS);
@@ -134,8 +261,12 @@ contract DataShare is IDataShare {
             if (terms.meter == address(0)) revert MeterIsZero();
         }
 
-        uint24 generation = generationOf[msg.sender][grantee];
-        _grants[msg.sender][grantee][resource] = Grant({
+        if (wrappedKey.length != 0 && rights & (READ | SERVE) != 0 && _keyCounts[grantee] == 0) {
+            revert GranteeHasNoKey(grantee);
+        }
+
+        uint24 generation = _relations[owner][grantee].generation;
+        _grants[owner][grantee][resource] = Grant({
             meter: terms.meter,
             expiry: terms.expiry,
             uses: terms.uses,
@@ -144,7 +275,7 @@ contract DataShare is IDataShare {
         });
 
         emit AccessGranted(
-            msg.sender, grantee, resource, rights, terms.expiry, terms.uses, terms.meter, generation, wrappedKey
+            owner, grantee, resource, rights, terms.expiry, terms.uses, terms.meter, generation, wrappedKey
         );
     }
 

@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+
 import {
     IModelRegistry,
     Metric,
     ModelState,
     ModelTerms,
     Offer,
+    ServiceKey,
     Version,
     VersionState,
     VersionStatus
 } from "./interfaces/IModelRegistry.sol";
+import {Signatures} from "./libraries/Signatures.sol";
 
 /// @title ModelRegistry
 /// @notice See `IModelRegistry`, which is the specification.
-contract ModelRegistry is IModelRegistry {
+contract ModelRegistry is IModelRegistry, EIP712 {
     /// @dev All that a quote needs of a model whose payee is its owner, in one word.
     struct Model {
         address owner;
@@ -30,20 +34,37 @@ contract ModelRegistry is IModelRegistry {
         uint32 versions;
     }
 
+    /// @dev Read only where the price is in a token.
+    struct TokenPrice {
+        address token;
+        uint96 fee;
+    }
+
+    bytes32 private constant ATTESTATION_TYPEHASH = keccak256("Attestation(bytes32 modelId,bytes32 versionId)");
+
     uint8 private constant OPEN = 1;
     uint8 private constant HAS_PAYEE = 2;
     uint8 private constant RETIRED = 4;
+    uint8 private constant HAS_TOKEN = 8;
 
     uint256 private constant MAX_NAME_LENGTH = 64;
     uint256 private constant MAX_METRICS = 16;
     uint256 private constant MAX_THRESHOLDS = 8;
-    uint256 private constant MAX_FEE = uint256(type(uint48).max) * 1 gwei;
+    uint256 private constant MAX_ETH_FEE = uint256(type(uint48).max) * 1 gwei;
+    uint256 private constant MAX_TOKEN_FEE = type(uint96).max;
     uint256 private constant WHOLE_BPS = 10_000;
 
     mapping(bytes32 modelId => Model) private _models;
     mapping(bytes32 modelId => ModelExtra) private _extras;
+    mapping(bytes32 modelId => TokenPrice) private _tokenPrices;
     mapping(bytes32 modelId => Metric[]) private _thresholds;
+    mapping(bytes32 modelId => ServiceKey) private _serviceKeys;
     mapping(bytes32 modelId => mapping(bytes32 versionId => VersionState)) private _versions;
+
+    /// @inheritdoc IModelRegistry
+    mapping(bytes32 modelId => address) public pendingOwnerOf;
+
+    constructor() EIP712("modelward ModelRegistry", "1") {}
 
     // --- models -----------------------------------------------------------------------------------
 
@@ -83,21 +104,60 @@ contract ModelRegistry is IModelRegistry {
         emit ModelRetired(modelId);
     }
 
+    /// @inheritdoc IModelRegistry
+    function offerOwnership(bytes32 modelId, address newOwner) external {
+        _requireLiveModelOfCaller(modelId);
+
+        pendingOwnerOf[modelId] = newOwner;
+
+        emit OwnershipOffered(modelId, msg.sender, newOwner);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function acceptOwnership(bytes32 modelId) external {
+        Model storage model = _live(modelId);
+        address offeredTo = pendingOwnerOf[modelId];
+        if (offeredTo != msg.sender) revert NotOfferedTo(modelId, offeredTo, msg.sender);
+
+        address oldOwner = model.owner;
+        model.owner = msg.sender;
+        delete pendingOwnerOf[modelId];
+
+        emit OwnershipTransferred(modelId, oldOwner, msg.sender);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function setServiceKey(bytes32 modelId, bytes32 publicKey) external returns (uint32 epoch) {
+        _requireLiveModelOfCaller(modelId);
+        if (publicKey == bytes32(0)) revert KeyIsZero();
+
+        ServiceKey storage key = _serviceKeys[modelId];
+        epoch = key.epoch + 1;
+        key.epoch = epoch;
+        key.publicKey = publicKey;
+
+        emit ServiceKeySet(modelId, epoch, publicKey);
+    }
+
     // --- versions ---------------------------------------------------------------------------------
 
     /// @inheritdoc IModelRegistry
-    function publishVersion(Version calldata version)
+    function publishVersion(Version calldata version, bytes calldata attestation)
         external
         returns (bytes32 versionId, VersionStatus status)
     {
         bytes32 modelId = version.modelId;
         _requireLiveModelOfCaller(modelId);
         if (version.bundleHash == 0 || version.contentHash == 0 || version.manifestHash == 0) revert HashIsZero();
-        if (version.attestor != msg.sender) revert NotAttested(version.attestor, msg.sender);
         _requireAscending(version.metrics);
         versionId = versionIdOf(version);
         VersionState storage state = _versions[modelId][versionId];
         if (state.status != VersionStatus.None) revert VersionExists(versionId, state.status);
+        if (version.attestor != msg.sender) {
+            Signatures.requireSigned(version.attestor, attestationDigest(modelId, versionId), attestation);
+        } else if (attestation.length != 0) {
+            revert AttestationNotEmpty(attestation.length);
+        }
 
         uint32 number = ++_extras[modelId].versions;
         status = _meetsThresholds(modelId, version.metrics) ? VersionStatus.Servable : VersionStatus.Rejected;
@@ -135,7 +195,7 @@ contract ModelRegistry is IModelRegistry {
         offer.owner = model.owner;
         offer.payee = model.flags & HAS_PAYEE == 0 ? model.owner : _extras[modelId].payee;
         offer.payeeBps = model.payeeBps;
-        offer.fee = uint256(model.feeGwei) * 1 gwei;
+        (offer.token, offer.fee) = _price(model, modelId);
         offer.verifier = _servable(modelId, versionId).verifier;
         maxDelay = model.maxDelay;
         open = model.flags & OPEN != 0;
@@ -155,11 +215,12 @@ contract ModelRegistry is IModelRegistry {
     function modelOf(bytes32 modelId) external view returns (ModelState memory) {
         Model storage model = _known(modelId);
         ModelExtra memory extra = _extras[modelId];
+        (address token, uint256 fee) = _price(model, modelId);
         return ModelState({
             owner: model.owner,
             terms: ModelTerms({
-                fee: uint256(model.feeGwei) * 1 gwei,
-                token: address(0),
+                fee: fee,
+                token: token,
                 payee: extra.payee,
                 payeeBps: model.payeeBps,
                 maxDelay: model.maxDelay,
@@ -176,6 +237,16 @@ contract ModelRegistry is IModelRegistry {
     }
 
     /// @inheritdoc IModelRegistry
+    function attestationDigest(bytes32 modelId, bytes32 versionId) public view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(ATTESTATION_TYPEHASH, modelId, versionId)));
+    }
+
+    /// @inheritdoc IModelRegistry
+    function serviceKeyOf(bytes32 modelId) external view returns (ServiceKey memory) {
+        return _serviceKeys[modelId];
+    }
+
+    /// @inheritdoc IModelRegistry
     function thresholdsOf(bytes32 modelId) external view returns (Metric[] memory) {
         return _thresholds[modelId];
     }
@@ -183,19 +254,23 @@ contract ModelRegistry is IModelRegistry {
     // --- internal ---------------------------------------------------------------------------------
 
     function _setTerms(bytes32 modelId, ModelTerms calldata terms) private {
-        if (terms.fee % 1 gwei != 0 || terms.fee > MAX_FEE) revert InvalidFee(terms.fee, 1 gwei, MAX_FEE);
-        if (terms.token != address(0)) revert UnsupportedToken(terms.token);
+        bool inToken = terms.token != address(0);
+        (uint256 unit, uint256 most) = inToken ? (1, MAX_TOKEN_FEE) : (1 gwei, MAX_ETH_FEE);
+        if (terms.fee % unit != 0 || terms.fee > most) revert InvalidFee(terms.fee, unit, most);
+        if (inToken && terms.token.code.length == 0) revert TokenHasNoCode(terms.token);
         if (terms.payeeBps > WHOLE_BPS) revert InvalidShare(terms.payeeBps, WHOLE_BPS);
         if (terms.maxDelay == 0) revert MaxDelayIsZero();
 
+        uint8 flags = (terms.open ? OPEN : 0) | (terms.payee == address(0) ? 0 : HAS_PAYEE) | (inToken ? HAS_TOKEN : 0);
         _models[modelId] = Model({
             owner: msg.sender,
-            feeGwei: uint48(terms.fee / 1 gwei),
+            feeGwei: inToken ? 0 : uint48(terms.fee / 1 gwei),
             payeeBps: terms.payeeBps,
             maxDelay: terms.maxDelay,
-            flags: (terms.open ? OPEN : 0) | (terms.payee == address(0) ? 0 : HAS_PAYEE)
+            flags: flags
         });
         _extras[modelId].payee = terms.payee;
+        if (inToken) _tokenPrices[modelId] = TokenPrice({token: terms.token, fee: uint96(terms.fee)});
 
         emit TermsSet(modelId, terms);
     }
@@ -217,6 +292,12 @@ contract ModelRegistry is IModelRegistry {
             }
             emit ThresholdRaised(modelId, metric.name, metric.higherIsBetter, metric.ppm);
         }
+    }
+
+    function _price(Model storage model, bytes32 modelId) private view returns (address token, uint256 fee) {
+        if (model.flags & HAS_TOKEN == 0) return (address(0), uint256(model.feeGwei) * 1 gwei);
+        TokenPrice storage price = _tokenPrices[modelId];
+        return (price.token, price.fee);
     }
 
     /// @dev The place of `name` in `metrics`, or their number if it is not among them.

@@ -45,6 +45,34 @@ struct Grant {
     uint8 rights;
 }
 
+/// @notice One of several grants made in one call.
+struct GrantItem {
+    address grantee;
+    bytes32 resource;
+    GrantTerms terms;
+    bytes wrappedKey;
+}
+
+/// @notice One of several grants ended in one call.
+struct RevokeItem {
+    address grantee;
+    bytes32 resource;
+}
+
+/// @notice A grant that its owner signed for anyone to hand in.
+/// @param generation The current `generationOf(owner, grantee)`.
+/// @param nonce The current `nonceOf(owner, grantee)`.
+/// @param deadline Last second (Unix time) at which it can be redeemed.
+struct SignedGrant {
+    address owner;
+    address grantee;
+    bytes32 resource;
+    GrantTerms terms;
+    uint24 generation;
+    uint64 nonce;
+    uint256 deadline;
+}
+
 /// @title IDataShare
 /// @notice Who may do what with whose data or model, until when and how often.
 ///
@@ -57,6 +85,10 @@ struct Grant {
 ///
 /// WARNING: Revoking ends access to what is served or published next. It cannot take back what a
 /// grantee has already opened.
+///
+/// Signed grants: an owner that allows them may sign a grant off chain (EIP-712) for anyone to redeem.
+/// Whatever the owner does on chain later wins: `revokeAccess`, and `revoke` of any grant to the same
+/// grantee, void every signature not yet redeemed; while signed grants are not allowed, none can be.
 ///
 /// Nobody, the deployer included, has any power over the grants of others.
 interface IDataShare {
@@ -83,6 +115,13 @@ interface IDataShare {
     /// @notice An owner ended every grant to a grantee at once.
     /// @param generation The generation that only later grants will carry.
     event AllAccessRevoked(address indexed owner, address indexed grantee, uint24 generation);
+
+    /// @notice An owner began, or ceased, to allow grants by signature.
+    event SignedGrantsAllowed(address indexed owner, bool allowed);
+
+    /// @notice An account registered the X25519 public key that its envelopes are sealed to from now on.
+    /// @param index Its place among the account's keys, from 1.
+    event KeyRegistered(address indexed account, uint32 indexed index, bytes32 publicKey);
 
     /// @notice No live grant covers what was asked.
     error AccessDenied(address owner, address grantee, bytes32 resource, uint8 right, Access reason);
@@ -114,6 +153,24 @@ interface IDataShare {
     /// @notice The hash of published content cannot be zero.
     error ContentHashIsZero();
 
+    /// @notice A wrapped key is of no use to a grantee that has registered no key to unwrap it with.
+    error GranteeHasNoKey(address grantee);
+
+    /// @notice The owner does not allow grants by signature.
+    error SignedGrantsNotAllowed(address owner);
+
+    /// @notice The owner has ended everything it had granted to the grantee since it signed.
+    error WrongGeneration(uint256 signed, uint256 current);
+
+    /// @notice The signature was redeemed before, was voided by a revocation, or is not yet due.
+    error WrongNonce(uint256 signed, uint256 current);
+
+    /// @notice The signature can no longer be redeemed.
+    error SignatureExpired(uint256 deadline, uint256 timestamp);
+
+    /// @notice A public key cannot be zero.
+    error KeyIsZero();
+
     /// @notice The resource that stands for everything an owner has.
     function EVERYTHING() external view returns (bytes32);
 
@@ -144,6 +201,44 @@ interface IDataShare {
     /// `EVERYTHING` goes on covering the resource until it is revoked itself.
     function revoke(address grantee, bytes32 resource) external;
 
+    /// @notice `grant`, several times over; all of them or none.
+    function grantMany(GrantItem[] calldata items) external;
+
+    /// @notice `revoke`, several times over.
+    function revokeMany(RevokeItem[] calldata items) external;
+
+    // --- granting by signature --------------------------------------------------------------------
+
+    /// @notice Allows or forbids grants by the caller's signature. Forbidden to begin with.
+    /// @dev Once allowed, `revoke` costs one more storage write: the one that voids signatures.
+    function allowSignedGrants(bool allowed) external;
+
+    /// @notice Makes a grant that its owner signed. Anyone may call this.
+    /// @param signature Of the owner: 65 bytes of an externally owned account, with or without delegated
+    /// code, or what the owner's `isValidSignature` (ERC-1271) accepts.
+    /// @dev Also reverts as `grant`, and with the errors of `Signatures`.
+    function redeemGrant(SignedGrant calldata signed, bytes calldata wrappedKey, bytes calldata signature)
+        external;
+
+    /// @notice The nonce that the next signed grant from `owner` to `grantee` must carry.
+    function nonceOf(address owner, address grantee) external view returns (uint64);
+
+    /// @notice Whether `owner` allows grants by its signature.
+    function signedGrantsAllowed(address owner) external view returns (bool);
+
+    // --- encryption keys --------------------------------------------------------------------------
+
+    /// @notice Registers the X25519 public key that envelopes for the caller are sealed to from now on.
+    /// Earlier keys stay readable by index.
+    /// @return index Its place among the caller's keys, from 1.
+    function registerKey(bytes32 publicKey) external returns (uint32 index);
+
+    /// @notice The current key of `account`; index and key are zero if it has registered none.
+    function keyOf(address account) external view returns (uint32 index, bytes32 publicKey);
+
+    /// @notice The key of `account` at `index`; zero if there is none.
+    function keyAt(address account, uint32 index) external view returns (bytes32 publicKey);
+
     // --- publishing and reading -------------------------------------------------------------------
 
     /// @notice Publishes, or replaces, the content behind one of the caller's data keys.
@@ -170,10 +265,11 @@ interface IDataShare {
     /// @notice Reverts with `AccessDenied` unless `accessOf` is `Granted`.
     function requireAccess(address owner, address grantee, bytes32 resource, uint8 right) external view;
 
-    /// @notice Consumes one use of a grant with INFER. Only the grant's meter may call this; unlimited
+    /// @notice Consumes `count` uses of a grant with INFER. Only the grant's meter may call this; unlimited
     /// grants, and an owner's use of its own model, consume nothing.
-    /// @dev Reverts with `AccessDenied` or `NotMeter`.
-    function consume(address owner, address grantee, bytes32 resource) external;
+    /// @dev Reverts with `AccessDenied` (`QuotaExhausted` too if fewer than `count` uses are left) or
+    /// `NotMeter`.
+    function consume(address owner, address grantee, bytes32 resource, uint256 count) external;
 
     /// @notice The grant as stored; it may be expired, exhausted or of a past generation.
     function grantOf(address owner, address grantee, bytes32 resource) external view returns (Grant memory);

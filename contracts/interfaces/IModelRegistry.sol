@@ -12,8 +12,9 @@ struct Metric {
 }
 
 /// @notice What a model is offered for. It may change at any time, for later requests only.
-/// @param fee Price of one prediction: wei in whole gwei, below 2^48 gwei.
-/// @param token Zero for ETH, the only currency so far.
+/// @param fee Price of one prediction. In ETH: wei in whole gwei, below 2^48 gwei. In a token: its base
+/// units, below 2^96.
+/// @param token Zero for ETH, otherwise an ERC-20.
 /// @param payee Receives the owner's share; zero means the owner.
 /// @param payeeBps The payee's share of the fee in hundredths of a percent, rounded down; the worker is
 /// paid the rest.
@@ -37,7 +38,7 @@ struct ModelTerms {
 /// @param evaluationHash Salted hash of the rows the metrics were measured on.
 /// @param verifier The contract that decides what a correct answer is; zero where a worker's word does.
 /// @param verifierSettings Means what the verifier says it means.
-/// @param attestor Who vouches for the metrics.
+/// @param attestor Who vouches for the metrics: the owner, or an evaluator that signed the version's id.
 /// @param metrics At most 16, in strictly ascending order of their names.
 /// @param uri The content store that holds bundle and manifest by hash.
 struct Version {
@@ -75,7 +76,7 @@ enum VersionStatus {
 /// @param payeeBps The payee's share of `fee` in hundredths of a percent, rounded down to a wei; the
 /// worker is credited the rest.
 /// @param token The currency of `fee`; zero for ETH.
-/// @param fee Price of the prediction in wei.
+/// @param fee Price of the prediction, in wei or in the token's base units.
 /// @param verifier The only contract that may end the request other than by a refund; zero where an
 /// eligible worker's word does.
 struct Offer {
@@ -96,6 +97,13 @@ struct ModelState {
     ModelTerms terms;
     bool retired;
     uint32 versions;
+}
+
+/// @notice The X25519 key that inputs for a model are sealed to.
+/// @param epoch Counts from 1; a sealed input names the epoch it is for.
+struct ServiceKey {
+    uint32 epoch;
+    bytes32 publicKey;
 }
 
 /// @notice A version as it stands.
@@ -141,6 +149,15 @@ interface IModelRegistry {
     /// @notice An owner withdrew a model with all its versions, for good.
     event ModelRetired(bytes32 indexed modelId);
 
+    /// @notice The owner offered the model to somebody; the zero address takes the offer back.
+    event OwnershipOffered(bytes32 indexed modelId, address indexed owner, address indexed newOwner);
+
+    /// @notice Somebody accepted the model. The grants of its old owner no longer count for it.
+    event OwnershipTransferred(bytes32 indexed modelId, address indexed oldOwner, address indexed newOwner);
+
+    /// @notice From now on inputs are to be sealed to this key.
+    event ServiceKeySet(bytes32 indexed modelId, uint32 indexed epoch, bytes32 publicKey);
+
     /// @notice The name is empty or longer than 64 bytes.
     error InvalidName(uint256 length, uint256 most);
 
@@ -156,11 +173,17 @@ interface IModelRegistry {
     /// @notice The model was withdrawn.
     error ModelIsRetired(bytes32 modelId);
 
-    /// @notice The fee is not in whole gwei, or not below 2^48 gwei.
+    /// @notice The fee is not a multiple of `unit`, or is more than `most`.
     error InvalidFee(uint256 fee, uint256 unit, uint256 most);
 
-    /// @notice The currency is not supported.
-    error UnsupportedToken(address token);
+    /// @notice A currency is a contract.
+    error TokenHasNoCode(address token);
+
+    /// @notice The model was not offered to the caller.
+    error NotOfferedTo(bytes32 modelId, address offeredTo, address caller);
+
+    /// @notice A public key cannot be zero.
+    error KeyIsZero();
 
     /// @notice The payee's share is more than the whole.
     error InvalidShare(uint256 payeeBps, uint256 whole);
@@ -180,8 +203,8 @@ interface IModelRegistry {
     /// @notice Bundle, content and manifest hash cannot be zero.
     error HashIsZero();
 
-    /// @notice The metrics are attested by someone whose word was not given.
-    error NotAttested(address attestor, address caller);
+    /// @notice An owner that vouches for its own metrics signs nothing.
+    error AttestationNotEmpty(uint256 length);
 
     /// @notice The same version has been published before.
     error VersionExists(bytes32 versionId, VersionStatus status);
@@ -209,12 +232,29 @@ interface IModelRegistry {
     /// @notice Withdraws a model for good. Requests already placed are still answered.
     function retireModel(bytes32 modelId) external;
 
+    /// @notice Offers a model to somebody, who becomes its owner by accepting. Replaces an earlier offer;
+    /// the zero address takes it back.
+    function offerOwnership(bytes32 modelId, address newOwner) external;
+
+    /// @notice Accepts a model. Requests already placed stay with the old owner: its workers answer them,
+    /// its payee is paid. From now on the grants of the new owner count.
+    /// @dev A payee that was named stays until the new owner sets other terms.
+    function acceptOwnership(bytes32 modelId) external;
+
+    /// @notice Sets the key that inputs for a model are to be sealed to, and begins its next epoch.
+    function setServiceKey(bytes32 modelId, bytes32 publicKey) external returns (uint32 epoch);
+
     // --- versions ---------------------------------------------------------------------------------
 
     /// @notice Publishes a version of one of the caller's models.
+    /// @param attestation Empty where the caller vouches for the metrics itself; otherwise the attestor's
+    /// signature of `Attestation(bytes32 modelId,bytes32 versionId)`.
+    /// @dev Also reverts with the errors of `Signatures`.
     /// @return versionId Keccak-256 of `abi.encode(version)`.
     /// @return status `Servable`, or `Rejected` if a threshold has no metric that reaches it.
-    function publishVersion(Version calldata version) external returns (bytes32 versionId, VersionStatus status);
+    function publishVersion(Version calldata version, bytes calldata attestation)
+        external
+        returns (bytes32 versionId, VersionStatus status);
 
     /// @notice Withdraws a servable version. Requests already placed are still answered.
     function retireVersion(bytes32 modelId, bytes32 versionId) external;
@@ -242,6 +282,15 @@ interface IModelRegistry {
 
     /// @notice A version as it stands; its status is `None` where there is none.
     function versionOf(bytes32 modelId, bytes32 versionId) external view returns (VersionState memory);
+
+    /// @notice What an attestor signs, as an EIP-712 digest.
+    function attestationDigest(bytes32 modelId, bytes32 versionId) external view returns (bytes32);
+
+    /// @notice To whom a model is offered; zero if to no one.
+    function pendingOwnerOf(bytes32 modelId) external view returns (address);
+
+    /// @notice The key that inputs for a model are sealed to; epoch 0 if there is none.
+    function serviceKeyOf(bytes32 modelId) external view returns (ServiceKey memory);
 
     /// @notice The least that the model's next version must reach.
     function thresholdsOf(bytes32 modelId) external view returns (Metric[] memory);

@@ -11,8 +11,12 @@ pragma solidity ^0.8.26;
 /// | 2 | in clear, by reference: 32 bytes of content hash and the content store's URI |
 /// | 3 | sealed, by reference: likewise |
 library Payload {
-    uint8 internal constant SEALED = 1;
-    uint8 internal constant REFERENCE = 2;
+    uint8 private constant REFERENCE = 2;
+
+    /// @notice Frames content in clear.
+    function clear(bytes calldata content) internal pure returns (bytes memory) {
+        return bytes.concat(bytes1(0), content);
+    }
 
     /// @notice Whether there is a payload and it holds the content itself.
     function isInline(bytes calldata payload) internal pure returns (bool) {

@@ -9,10 +9,19 @@ from __future__ import annotations
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from modelward.terms import Address, Metric, ModelId, Offer, Request, RequestId, Version, VersionId
+from modelward.terms import (
+    Address,
+    Metric,
+    ModelId,
+    Offer,
+    Request,
+    RequestId,
+    SignedGrant,
+    Version,
+    VersionId,
+)
 
-ESCROW_NAME = "modelward InferenceEscrow"
-ESCROW_VERSION = "1"
+DOMAIN_VERSION = "1"
 
 OFFER_TYPE = (
     "Offer(bytes32 modelId,bytes32 versionId,address owner,address payee,uint16 payeeBps,"
@@ -22,10 +31,17 @@ REQUEST_TYPE = (
     "Request(Offer offer,address requester,address payer,address worker,bytes32 inputHash,"
     "bytes32 replyKey,uint40 deadline,uint32 callbackGas,uint8 flags)" + OFFER_TYPE
 )
+SIGNED_GRANT_TYPE = (
+    "SignedGrant(address owner,address grantee,bytes32 resource,uint8 rights,uint40 expiry,"
+    "uint24 uses,address meter,uint24 generation,uint64 nonce,uint256 deadline,bytes wrappedKey)"
+)
+ATTESTATION_TYPE = "Attestation(bytes32 modelId,bytes32 versionId)"
 DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 
 _OFFER_TYPEHASH = keccak(text=OFFER_TYPE)
 _REQUEST_TYPEHASH = keccak(text=REQUEST_TYPE)
+_SIGNED_GRANT_TYPEHASH = keccak(text=SIGNED_GRANT_TYPE)
+_ATTESTATION_TYPEHASH = keccak(text=ATTESTATION_TYPE)
 _DOMAIN_TYPEHASH = keccak(text=DOMAIN_TYPE)
 
 VERSION_ABI = (
@@ -97,6 +113,27 @@ def request_fields(request: Request) -> tuple[object, ...]:
     return (request.requester, request.payer, query_fields(request))
 
 
+def domain_separator(name: str, *, chain_id: int, contract: Address) -> bytes:
+    """The EIP-712 domain of one of our contracts: `name` is the contract's, the version is 1."""
+    return keccak(
+        encode(
+            ["bytes32", "bytes32", "bytes32", "uint256", "address"],
+            [
+                _DOMAIN_TYPEHASH,
+                keccak(text=f"modelward {name}"),
+                keccak(text=DOMAIN_VERSION),
+                chain_id,
+                contract,
+            ],
+        )
+    )
+
+
+def typed_data_digest(domain: bytes, struct_hash: bytes) -> bytes:
+    """What is signed: the EIP-712 digest of a struct in a domain."""
+    return keccak(b"\x19\x01" + domain + struct_hash)
+
+
 def offer_hash(offer: Offer) -> bytes:
     """The EIP-712 struct hash of an offer."""
     types = ["bytes32"] * 3 + ["address", "address", "uint16", "address", "uint256", "address"]
@@ -105,23 +142,46 @@ def offer_hash(offer: Offer) -> bytes:
 
 def request_id(offer: Offer, request: Request, *, chain_id: int, escrow: Address) -> RequestId:
     """The id of a request: its EIP-712 digest in the domain of this escrow on this chain."""
-    domain = keccak(
-        encode(
-            ["bytes32", "bytes32", "bytes32", "uint256", "address"],
-            [
-                _DOMAIN_TYPEHASH,
-                keccak(text=ESCROW_NAME),
-                keccak(text=ESCROW_VERSION),
-                chain_id,
-                escrow,
-            ],
-        )
-    )
+    domain = domain_separator("InferenceEscrow", chain_id=chain_id, contract=escrow)
     types = ["bytes32", "bytes32", "address", "address"]
     types += ["address", "bytes32", "bytes32", "uint40", "uint32", "uint8"]
     fields = [request.requester, request.payer, *query_fields(request)]
     struct = keccak(encode(types, [_REQUEST_TYPEHASH, offer_hash(offer), *fields]))
-    return RequestId(keccak(b"\x19\x01" + domain + struct))
+    return RequestId(typed_data_digest(domain, struct))
+
+
+def signed_grant_digest(
+    signed: SignedGrant, wrapped_key: bytes, *, chain_id: int, data_share: Address
+) -> bytes:
+    """What an owner signs to grant off chain, in the domain of this DataShare on this chain."""
+    terms = signed.terms
+    types = ["bytes32", "address", "address", "bytes32", "uint8", "uint40", "uint24", "address"]
+    types += ["uint24", "uint64", "uint256", "bytes32"]
+    fields = [
+        _SIGNED_GRANT_TYPEHASH,
+        signed.owner,
+        signed.grantee,
+        signed.resource,
+        int(terms.rights),
+        terms.expiry,
+        terms.uses,
+        terms.meter,
+        signed.generation,
+        signed.nonce,
+        signed.deadline,
+        keccak(wrapped_key),
+    ]
+    domain = domain_separator("DataShare", chain_id=chain_id, contract=data_share)
+    return typed_data_digest(domain, keccak(encode(types, fields)))
+
+
+def attestation_digest(
+    model: ModelId, version: VersionId, *, chain_id: int, registry: Address
+) -> bytes:
+    """What an evaluator signs to vouch for a version's metrics."""
+    struct = encode(["bytes32"] * 3, [_ATTESTATION_TYPEHASH, model, version])
+    domain = domain_separator("ModelRegistry", chain_id=chain_id, contract=registry)
+    return typed_data_digest(domain, keccak(struct))
 
 
 def input_hash(secret: bytes, canonical_input: bytes) -> bytes:

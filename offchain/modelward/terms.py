@@ -35,6 +35,7 @@ ETHER = 10**18
 WHOLE_BPS = 10_000
 PPM = 10**6
 MAX_FEE = (2**48 - 1) * GWEI
+MAX_TOKEN_FEE = 2**96 - 1
 NEVER = 2**40 - 1
 """The expiry of a grant that does not end."""
 UNLIMITED = 2**24 - 1
@@ -74,7 +75,9 @@ class VersionStatus(IntEnum):
 
 
 class RequestStatus(IntEnum):
-    """NONE -> OPEN -> FULFILLED | REFUSED | REFUNDED; the others are not in use yet."""
+    """NONE -> OPEN -> FULFILLED | REFUSED | REFUNDED; OPEN -> HELD -> FULFILLED | CORRECTED |
+    REFUNDED; NONE -> CANCELLED. OPEN and HELD come in two forms, for ETH and for a token.
+    """
 
     NONE = 0
     OPEN = 1
@@ -86,6 +89,19 @@ class RequestStatus(IntEnum):
     REFUSED = 7
     REFUNDED = 8
     CANCELLED = 9
+
+
+class Outcome(IntEnum):
+    """What became of one of several answers."""
+
+    FULFILLED = 0
+    NOT_OPEN = 1
+    DEADLINE_PASSED = 2
+    NOT_NAMED_WORKER = 3
+    COMMITMENT_IS_ZERO = 4
+    OUTPUT_TOO_LONG = 5
+    OUTPUT_NOT_INLINE = 6
+    CALLBACK_REQUIRED = 7
 
 
 class RefusalReason(IntEnum):
@@ -159,7 +175,8 @@ class Metric:
 class ModelTerms:
     """What a model is offered for; mirrors the struct of the same name.
 
-    `fee` in wei, whole gwei; `max_delay` in seconds; `payee` ZERO_ADDRESS for the owner.
+    `fee` in whole gwei, as wei, or in the token's base units; `max_delay` in seconds; `payee`
+    ZERO_ADDRESS for the owner.
     """
 
     fee: int
@@ -170,7 +187,13 @@ class ModelTerms:
     token: Address = ETH
 
     def __post_init__(self) -> None:
-        if not 0 <= self.fee <= MAX_FEE or self.fee % GWEI:
+        if self.token != ETH:
+            if not 0 <= self.fee <= MAX_TOKEN_FEE:
+                raise InvalidTerms(
+                    f"A price of {self.fee} base units cannot be set: "
+                    f"it must be from 0 to {MAX_TOKEN_FEE}."
+                )
+        elif not 0 <= self.fee <= MAX_FEE or self.fee % GWEI:
             raise InvalidTerms(
                 f"A price of {format_amount(self.fee)} cannot be set: "
                 f"it must be whole gwei, from 0 to {format_amount(MAX_FEE)}."
@@ -252,12 +275,12 @@ class Offer:
 
     @property
     def payee_share(self) -> int:
-        """Wei credited to the payee, rounded down."""
+        """Credited to the payee, rounded down."""
         return self.fee * self.payee_bps // WHOLE_BPS
 
     @property
     def worker_share(self) -> int:
-        """Wei credited to the worker: the rest."""
+        """Credited to the worker: the rest."""
         return self.fee - self.payee_share
 
 
@@ -309,13 +332,65 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class RequestState:
-    """A request as stored; `commitment` is the first 31 bytes, zero unless there is a result."""
+    """A request as stored; `commitment` is the first 31 bytes, zero unless there is a result.
+
+    `fee` is in `token`; both, like `deadline`, are zero once the request has ended.
+    """
 
     status: RequestStatus
     payer: Address
+    token: Address
     fee: int
     deadline: int
     commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of several answers under the same offer; `commitment` is 32 bytes, `output` framed."""
+
+    request: Request
+    commitment: bytes
+    output: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GrantItem:
+    """One of several grants made in one call."""
+
+    grantee: Address
+    resource: bytes
+    terms: GrantTerms
+    wrapped_key: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeItem:
+    """One of several grants ended in one call."""
+
+    grantee: Address
+    resource: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedGrant:
+    """A grant its owner signed for anyone to redeem until `deadline`; mirrors the struct."""
+
+    owner: Address
+    grantee: Address
+    resource: bytes
+    terms: GrantTerms
+    generation: int
+    nonce: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceKey:
+    """The X25519 key inputs for a model are sealed to; `epoch` counts from 1, 0 for none."""
+
+    epoch: int
+    public_key: bytes
 
 
 # --- payload frames ------------------------------------------------------------------------------

@@ -17,7 +17,9 @@ from modelward.terms import (
     ETH,
     Access,
     Address,
+    Answer,
     Grant,
+    GrantItem,
     GrantTerms,
     Metric,
     ModelId,
@@ -29,7 +31,10 @@ from modelward.terms import (
     RequestId,
     RequestState,
     RequestStatus,
+    RevokeItem,
     Right,
+    ServiceKey,
+    SignedGrant,
     Version,
     VersionId,
     VersionState,
@@ -94,13 +99,33 @@ class DataShare(Contract):
         """End the sender's grant on one resource."""
         return self.call("revoke", grantee, resource)
 
+    def grant_many(self, items: Sequence[GrantItem]) -> Call:
+        """Make several grants; all of them or none."""
+        return self.call("grantMany", items)
+
+    def revoke_many(self, items: Sequence[RevokeItem]) -> Call:
+        """End several grants of the sender."""
+        return self.call("revokeMany", items)
+
+    def allow_signed_grants(self, allowed: bool) -> Call:
+        """Allow or forbid grants by the sender's signature."""
+        return self.call("allowSignedGrants", allowed)
+
+    def redeem_grant(self, signed: SignedGrant, wrapped_key: bytes, signature: bytes) -> Call:
+        """Make a grant that its owner signed."""
+        return self.call("redeemGrant", signed, wrapped_key, signature)
+
+    def register_key(self, public_key: bytes) -> Call:
+        """Register the X25519 key envelopes for the sender are sealed to from now on."""
+        return self.call("registerKey", public_key)
+
     def publish_data(self, data_key: bytes, content_hash: bytes, uri: str) -> Call:
         """Publish, or replace, the content behind a data key of the sender."""
         return self.call("publishData", data_key, content_hash, uri)
 
-    def consume(self, owner: Address, grantee: Address, resource: bytes) -> Call:
-        """Consume one use of a grant; for its meter alone."""
-        return self.call("consume", owner, grantee, resource)
+    def consume(self, owner: Address, grantee: Address, resource: bytes, count: int = 1) -> Call:
+        """Consume uses of a grant; for its meter alone."""
+        return self.call("consume", owner, grantee, resource, count)
 
     def fetch_data(
         self, owner: Address, data_key: bytes, *, sender: Address, block: BlockId = "latest"
@@ -146,6 +171,26 @@ class DataShare(Contract):
         generation: int = self.view("generationOf", owner, grantee, block=block)
         return generation
 
+    def nonce_of(self, owner: Address, grantee: Address, *, block: BlockId = "latest") -> int:
+        """The nonce the next signed grant from `owner` to `grantee` must carry."""
+        nonce: int = self.view("nonceOf", owner, grantee, block=block)
+        return nonce
+
+    def signed_grants_allowed(self, owner: Address, *, block: BlockId = "latest") -> bool:
+        """Whether `owner` allows grants by its signature."""
+        allowed: bool = self.view("signedGrantsAllowed", owner, block=block)
+        return allowed
+
+    def key_of(self, account: Address, *, block: BlockId = "latest") -> tuple[int, bytes]:
+        """The index and the current X25519 key of an account; zero where there is none."""
+        found: tuple[int, bytes] = self.view("keyOf", account, block=block)
+        return found
+
+    def key_at(self, account: Address, index: int, *, block: BlockId = "latest") -> bytes:
+        """An account's X25519 key by index, from 1; zero where there is none."""
+        key: bytes = self.view("keyAt", account, index, block=block)
+        return key
+
 
 class ModelRegistry(Contract):
     """Models, their versions, the gate on their metrics, their price."""
@@ -170,9 +215,23 @@ class ModelRegistry(Contract):
         """Withdraw a model for good."""
         return self.call("retireModel", model_id)
 
-    def publish_version(self, version: Version) -> Call:
-        """Publish a version of a model of the sender."""
-        return self.call("publishVersion", version)
+    def publish_version(self, version: Version, attestation: bytes = b"") -> Call:
+        """Publish a version of a model of the sender, which vouches for the metrics itself or
+        hands in the attestor's signature.
+        """
+        return self.call("publishVersion", version, attestation)
+
+    def offer_ownership(self, model_id: ModelId, new_owner: Address) -> Call:
+        """Offer a model to somebody; ZERO_ADDRESS takes the offer back."""
+        return self.call("offerOwnership", model_id, new_owner)
+
+    def accept_ownership(self, model_id: ModelId) -> Call:
+        """Accept a model offered to the sender."""
+        return self.call("acceptOwnership", model_id)
+
+    def set_service_key(self, model_id: ModelId, public_key: bytes) -> Call:
+        """Set the X25519 key inputs are sealed to, and begin its next epoch."""
+        return self.call("setServiceKey", model_id, public_key)
 
     def retire_version(self, model_id: ModelId, version_id: VersionId) -> Call:
         """Withdraw a servable version."""
@@ -204,6 +263,20 @@ class ModelRegistry(Contract):
         state: VersionState = self.view("versionOf", model_id, version_id, block=block)
         return state
 
+    def attestation_digest(self, model_id: ModelId, version_id: VersionId) -> bytes:
+        """What an attestor signs, as the contract computes it."""
+        digest: bytes = self.view("attestationDigest", model_id, version_id)
+        return digest
+
+    def pending_owner_of(self, model_id: ModelId, *, block: BlockId = "latest") -> Address:
+        """To whom a model is offered; ZERO_ADDRESS if to no one."""
+        return Address(self.view("pendingOwnerOf", model_id, block=block))
+
+    def service_key_of(self, model_id: ModelId, *, block: BlockId = "latest") -> ServiceKey:
+        """The key inputs for a model are sealed to; epoch 0 if there is none."""
+        key: ServiceKey = self.view("serviceKeyOf", model_id, block=block)
+        return key
+
     def thresholds_of(self, model_id: ModelId, *, block: BlockId = "latest") -> tuple[Metric, ...]:
         """The least that the model's next version must reach."""
         thresholds: tuple[Metric, ...] = self.view("thresholdsOf", model_id, block=block)
@@ -226,6 +299,53 @@ class InferenceEscrow(Contract):
     ) -> Call:
         """Place a request in the sender's name; `value`, in wei, must be the fee."""
         return self.call("request", model_id, version_id, terms, input_, value=value)
+
+    def request_many(
+        self,
+        model_id: ModelId,
+        version_id: VersionId,
+        terms: Sequence[Request],
+        inputs: Sequence[bytes],
+        *,
+        value: int,
+    ) -> Call:
+        """Place several requests in the sender's name; `value`, in wei, must be all the fees."""
+        return self.call("requestMany", model_id, version_id, terms, inputs, value=value)
+
+    def request_for(
+        self,
+        model_id: ModelId,
+        version_id: VersionId,
+        terms: Request,
+        input_: bytes,
+        signature: bytes,
+        *,
+        value: int,
+    ) -> Call:
+        """Place a request its requester signed, paid by the sender."""
+        return self.call("requestFor", model_id, version_id, terms, input_, signature, value=value)
+
+    def cancel(self, offer: Offer, terms: Request) -> Call:
+        """Withdraw the sender's signature of a request that has not been placed."""
+        return self.call("cancel", offer, terms)
+
+    def fulfil_many(self, offer: Offer, answers: Sequence[Answer]) -> Call:
+        """Answer several requests under one offer; bad ones are passed over."""
+        return self.call("fulfilMany", offer, answers)
+
+    def fulfil_with_callback(
+        self, offer: Offer, terms: Request, result_salt: bytes, output: bytes
+    ) -> Call:
+        """Answer a request that asks for a callback; `output` is canonical, not framed."""
+        return self.call("fulfilWithCallback", offer, terms, result_salt, output)
+
+    def refund_many(self, request_ids: Sequence[RequestId]) -> Call:
+        """Refund several requests; those that cannot be are passed over."""
+        return self.call("refundMany", request_ids)
+
+    def refund_and_withdraw(self, request_id: RequestId, to: Address) -> Call:
+        """Refund a request, and take out all the sender is owed in its currency."""
+        return self.call("refundAndWithdraw", request_id, to)
 
     def fulfil(self, offer: Offer, terms: Request, commitment: bytes, output: bytes) -> Call:
         """Answer a request."""

@@ -13,6 +13,7 @@ from modelward.terms import (
     ModelId,
     ModelTerms,
     Offer,
+    Outcome,
     Request,
     RequestId,
     Right,
@@ -82,6 +83,23 @@ class AllAccessRevoked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedGrantsAllowed(Event):
+    """An owner began, or ceased, to allow grants by signature."""
+
+    owner: Address
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRegistered(Event):
+    """An account registered the X25519 key envelopes for it are sealed to."""
+
+    account: Address
+    index: int
+    public_key: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRegistered(Event):
     """An owner registered a model. The name is whatever the owner wrote."""
 
@@ -135,6 +153,33 @@ class ModelRetired(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnershipOffered(Event):
+    """An owner offered a model to somebody, or took the offer back."""
+
+    model_id: ModelId
+    owner: Address
+    new_owner: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnershipTransferred(Event):
+    """Somebody accepted a model."""
+
+    model_id: ModelId
+    old_owner: Address
+    new_owner: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceKeySet(Event):
+    """From now on inputs are to be sealed to this key."""
+
+    model_id: ModelId
+    epoch: int
+    public_key: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceRequested(Event):
     """A request was placed and its fee is held. `input` is framed as `terms` says."""
 
@@ -173,7 +218,53 @@ class InferenceRefunded(Event):
 
     request_id: RequestId
     payer: Address
+    token: Address
     amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceHeld(Event):
+    """The verifier examines a worker's answer until `until`."""
+
+    request_id: RequestId
+    worker: Address
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceCorrected(Event):
+    """The verifier put a wrong answer right; the payer was credited the whole fee."""
+
+    request_id: RequestId
+    model_id: ModelId
+    payer: Address
+    commitment: bytes
+    output: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCancelled(Event):
+    """A requester withdrew its signature before it was used."""
+
+    request_id: RequestId
+    requester: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSkipped(Event):
+    """One of several answers was passed over."""
+
+    request_id: RequestId
+    worker: Address
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackRun(Event):
+    """The requester was called with the answer."""
+
+    request_id: RequestId
+    succeeded: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +278,14 @@ class Withdrawn(Event):
 
 
 EVENTS: dict[str, tuple[type[Event], ...]] = {
-    "DataShare": (DataPublished, AccessGranted, AccessRevoked, AllAccessRevoked),
+    "DataShare": (
+        DataPublished,
+        AccessGranted,
+        AccessRevoked,
+        AllAccessRevoked,
+        SignedGrantsAllowed,
+        KeyRegistered,
+    ),
     "ModelRegistry": (
         ModelRegistered,
         TermsSet,
@@ -195,12 +293,20 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         VersionPublished,
         VersionRetired,
         ModelRetired,
+        OwnershipOffered,
+        OwnershipTransferred,
+        ServiceKeySet,
     ),
     "InferenceEscrow": (
         InferenceRequested,
         InferenceFulfilled,
         InferenceRefused,
         InferenceRefunded,
+        InferenceHeld,
+        InferenceCorrected,
+        RequestCancelled,
+        AnswerSkipped,
+        CallbackRun,
         Withdrawn,
     ),
 }

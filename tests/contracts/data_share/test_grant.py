@@ -37,6 +37,7 @@ def test_it_stores_the_grant(data_share, owner, requester, escrow):
 def test_it_says_all_of_it_and_passes_the_wrapped_key_on(data_share, owner, requester, escrow):
     terms = GrantTerms(Right.READ | Right.INFER, expiry=2**39, uses=7, meter=escrow.address)
     wrapped_key = bytes(range(80))
+    requester.send(data_share.register_key(b"\x01" * 32))
 
     receipt = owner.send(data_share.grant(requester.address, MODEL, terms, wrapped_key))
 
@@ -54,6 +55,14 @@ def test_it_says_all_of_it_and_passes_the_wrapped_key_on(data_share, owner, requ
             wrapped_key=wrapped_key,
         )
     ]
+
+
+@pytest.mark.parametrize("right", [Right.READ, Right.SERVE])
+def test_a_wrapped_key_is_refused_for_a_grantee_that_could_not_unwrap_it(
+    data_share, owner, requester, reverts, right
+):
+    with reverts("GranteeHasNoKey", grantee=requester.address):
+        owner.send(data_share.grant(requester.address, MODEL, GrantTerms(right), b"wrapped"))
 
 
 def test_it_replaces_the_grant_before_whole(data_share, owner, requester, escrow):
@@ -212,6 +221,8 @@ def test_what_is_granted_is_what_is_stored_and_said(
 ):
     expiry = NEVER if lifetime is None else devchain.time + 60 + lifetime
     terms = GrantTerms(rights, expiry, uses, to_address(meter))
+    if rights != Right.INFER:
+        wrapped_key = b""  # the grantee has registered no key
 
     receipt = owner.send(data_share.grant(to_address(grantee), resource, terms, wrapped_key))
 

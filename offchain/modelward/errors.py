@@ -180,6 +180,14 @@ class PredictionFailed(BadInput):
     """The model gives no usable prediction for a valid input row."""
 
 
+class PredictionAborted(PredictionFailed):
+    """The process a model ran in crashed, or was stopped at a limit of time or memory."""
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
+
+
 class InvalidTerms(BadInput):
     """A price, deadline, quota or other term cannot be used."""
 
@@ -338,6 +346,16 @@ class StoreUnavailable(Unavailable):
 
 class ContentMissing(StoreUnavailable):
     """The content store does not hold these bytes."""
+
+
+class ReorganisedTooDeep(Unavailable):
+    """A reorganisation reaches below everything the worker remembers of the chain."""
+
+    default_hint = "Make sure of the RPC endpoint, then start again with a new --journal."
+
+
+class SandboxUnavailable(Unavailable):
+    """No process can be started to predict in."""
 
 
 class JournalUnavailable(Unavailable):

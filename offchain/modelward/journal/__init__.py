@@ -7,6 +7,7 @@ network sees them.
 
 from modelward.journal.journal import KEPT_CHECKPOINTS, Journal, default_path
 from modelward.journal.records import (
+    Advance,
     Answer,
     Checkpoint,
     Ending,
@@ -22,6 +23,7 @@ from modelward.journal.states import ENDS, State, TransactionState
 __all__ = [
     "ENDS",
     "KEPT_CHECKPOINTS",
+    "Advance",
     "Answer",
     "Checkpoint",
     "Ending",

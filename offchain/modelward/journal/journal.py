@@ -28,6 +28,7 @@ from modelward.journal.encoding import decode_offer, decode_request, encode_offe
 from modelward.journal.lock import JournalLock
 from modelward.journal.migrations import migrate
 from modelward.journal.records import (
+    Advance,
     Answer,
     Checkpoint,
     Ending,
@@ -194,12 +195,13 @@ class Journal:
         *,
         placed: Sequence[Placement] = (),
         ended: Sequence[Ending] = (),
-    ) -> None:
+    ) -> Advance:
         """Record what the blocks `first` to `to` say, and move the cursor to `to`.
 
         Requests known already are only said to be on chain again. A request that was both placed
         and ended in these blocks is left out. Requests still open at a deadline before the
-        timestamp of `to` have expired: every block that could answer them was read.
+        timestamp of `to` have expired: every block that could answer them was read. Returns what
+        is new.
 
         Raises:
             ValueError: `first` is not the block after the cursor.
@@ -208,19 +210,22 @@ class Journal:
         if (cursor is not None and first != cursor.number + 1) or to.number < first:
             raise ValueError(f"blocks {first} to {to.number} do not follow {cursor}")
         endings = {ending.request_id: ending for ending in ended}
+        new: list[RequestId] = []
+        over: list[RequestId] = []
         with self._writing() as connection:
             for placement in placed:
                 if not self._anchor(connection, placement) and placement.request_id not in endings:
                     self._insert(connection, placement)
-            for ending in endings.values():
-                self._end(connection, ending)
-            self._expire(connection, to)
+                    new.append(placement.request_id)
+            over += [id_ for id_, ending in endings.items() if self._end(connection, ending)]
+            over += self._expire(connection, to)
             connection.execute(
                 insert(schema.checkpoints).values(
                     **self._key(), number=to.number, hash=to.hash, timestamp=to.timestamp
                 )
             )
             self._forget_checkpoints(connection)
+        return Advance(tuple(new), tuple(over))
 
     def rewind(self, to: Checkpoint) -> list[RequestId]:
         """Undo what blocks after `to` said, after a reorganisation, and return what it touched.
@@ -389,10 +394,10 @@ class Journal:
             )
         )
 
-    def _end(self, connection: Connection, ending: Ending) -> None:
+    def _end(self, connection: Connection, ending: Ending) -> bool:
         if ending.state not in ENDS:
             raise ValueError(f"{ending.state} is no end")
-        connection.execute(
+        known = connection.execute(
             update(schema.jobs)
             .where(self._job(ending.request_id))
             .values(state=ending.state, reason=ending.reason, ended_at_block=ending.block_number)
@@ -406,9 +411,11 @@ class Journal:
                 block_hash=ending.block_hash,
             )
         )
+        return known.rowcount == 1
 
-    def _expire(self, connection: Connection, to: Checkpoint) -> None:
+    def _expire(self, connection: Connection, to: Checkpoint) -> list[RequestId]:
         overdue = and_(self._here(_jobs), _jobs.state.not_in(ENDS), _jobs.deadline < to.timestamp)
+        ids = [RequestId(i) for i in connection.scalars(select(_jobs.request_id).where(overdue))]
         for on_chain, state in ((True, State.EXPIRED), (False, State.LOST)):
             values: dict[str, Any] = {"state": state, "ended_at_block": to.number}
             if not on_chain:
@@ -416,6 +423,7 @@ class Journal:
             connection.execute(
                 update(schema.jobs).where(overdue, _jobs.on_chain == on_chain).values(**values)
             )
+        return ids
 
     def _forget_checkpoints(self, connection: Connection) -> None:
         kept = (

@@ -53,6 +53,14 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Advance:
+    """The requests that became known by moving the cursor, and the known ones that ended."""
+
+    placed: tuple[RequestId, ...]
+    ended: tuple[RequestId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fulfilment:
     """An answer that gives a result: the framed output and its 32-byte commitment."""
 

@@ -1,0 +1,252 @@
+"""Opens bundles and predicts in a child process with limits: only the child can come to harm.
+
+A crash in native code, an endless prediction or a bundle that eats memory kills the child; the next
+call starts another one. The child is given no secret of its parent's environment, writes no file,
+and is talked to in plain bytes: nothing it says can run code here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from eth_utils.crypto import keccak
+
+from modelward.errors import (
+    HashMismatch,
+    InvalidBundle,
+    InvalidInput,
+    PredictionAborted,
+    PredictionFailed,
+    SandboxUnavailable,
+)
+from modelward.models.sandbox_process import (
+    DONE,
+    FORGET,
+    OPEN,
+    PREDICT,
+    receive,
+    send,
+)
+
+_MODULE = "modelward.models.sandbox_process"
+_START_SECONDS = 60.0
+_LAST_WORDS_SECONDS = 1.0
+_MOST_REPLIED = 1 << 20
+_INHERITED = ("PATH", "HOME", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+_SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a child may use.
+
+    `seconds` for one prediction, `opening_seconds` for opening one bundle, `memory_bytes` of
+    address space for everything it does, `open_bytes` of bundles open at the same time (one may be
+    larger).
+    """
+
+    seconds: float = 20.0
+    opening_seconds: float = 60.0
+    memory_bytes: int = 4 << 30
+    open_bytes: int = 256 << 20
+
+
+@dataclass(slots=True)
+class _Child:
+    process: subprocess.Popen[bytes]
+    connection: socket.socket
+    ready: bool = False
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def end(self) -> int:
+        """Make sure it has ended, and return how."""
+        self.connection.close()
+        try:
+            return self.process.wait(_LAST_WORDS_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+class Sandbox:
+    """A child process that predicts, started when it is needed and replaced when it dies.
+
+    Not for use by several threads at once.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._child: _Child | None = None
+        self._open: OrderedDict[bytes, int] = OrderedDict()
+
+    def start(self) -> None:
+        """Start the child without waiting for it, so that the first prediction need not.
+
+        Raises:
+            SandboxUnavailable: no process can be started.
+        """
+        self._running_child()
+
+    def holds(self, bundle_hash: bytes) -> bool:
+        """Whether the bundle is open."""
+        return self._child is not None and self._child.alive and bundle_hash in self._open
+
+    def open(self, data: bytes, bundle_hash: bytes, manifest_hash: bytes) -> None:
+        """Open a bundle, closing those unused for longest where room is short.
+
+        Raises:
+            HashMismatch: `data` does not have the hash `bundle_hash`; nothing was parsed.
+            InvalidBundle: it is malformed, forbidden, or has another manifest.
+            PredictionAborted: opening it crashed the child or ran into a limit.
+            SandboxUnavailable: no child can be started.
+        """
+        actual = keccak(data)
+        if actual != bundle_hash:
+            raise HashMismatch("The bundle", expected=bundle_hash, actual=actual)
+        child = self._ready_child()
+        while self._open and sum(self._open.values()) + len(data) > self.limits.open_bytes:
+            self._exchange(child, FORGET, self._open.popitem(last=False)[0])
+        self._exchange(child, OPEN, bundle_hash + manifest_hash + data)
+        self._open[bundle_hash] = len(data)
+
+    def predict(self, bundle_hash: bytes, canonical_input: bytes) -> bytes:
+        """The canonical output of an open bundle for a canonical input.
+
+        Raises:
+            InvalidInput: the input does not fit the model's schema.
+            PredictionFailed: the model raised, or gave what no output can hold.
+            PredictionAborted: the child crashed or ran into a limit; no bundle is open any more.
+        """
+        if self._child is None or not self.holds(bundle_hash):
+            raise PredictionAborted("The process that had opened the model has gone.")
+        self._open.move_to_end(bundle_hash)
+        return self._exchange(self._child, PREDICT, bundle_hash + canonical_input)
+
+    def close(self) -> None:
+        """End the child; the sandbox can be used again."""
+        if self._child is not None:
+            self._child.process.kill()
+            self._end(self._child)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _running_child(self) -> _Child:
+        if self._child is None or not self._child.alive:
+            self.close()
+            self._child = _spawn(self.limits)
+        return self._child
+
+    def _ready_child(self) -> _Child:
+        child = self._running_child()
+        if child.ready:
+            return child
+        child.connection.settimeout(_START_SECONDS)
+        try:
+            receive(child.connection, 0)
+        except (OSError, EOFError, ValueError) as error:
+            raise SandboxUnavailable(
+                f"The process to predict in does not start: it {_fate(self._end(child))}.",
+                hint="Its memory limit may be too low for this machine.",
+            ) from error
+        child.ready = True
+        return child
+
+    def _exchange(self, child: _Child, kind: bytes, body: bytes) -> bytes:
+        doing = "Opening the bundle" if kind == OPEN else "The prediction"
+        seconds = self.limits.opening_seconds if kind == OPEN else self.limits.seconds
+        deadline = time.monotonic() + seconds
+        try:
+            child.connection.settimeout(seconds)
+            send(child.connection, kind, body)
+            child.connection.settimeout(max(deadline - time.monotonic(), 0.001))
+            replied, reply = receive(child.connection, _MOST_REPLIED)
+        except TimeoutError as error:
+            self.close()
+            raise PredictionAborted(
+                f"{doing} took longer than {seconds:g} s and was stopped.", timed_out=True
+            ) from error
+        except (OSError, EOFError, ValueError) as error:
+            raise PredictionAborted(
+                f"{doing} broke the process it ran in, which {_fate(self._end(child))}."
+            ) from error
+        if replied == DONE:
+            return reply
+        raise self._failure(reply, doing)
+
+    def _failure(self, reply: bytes, doing: str) -> Exception:
+        try:
+            name, message = map(str, json.loads(reply))
+        except (ValueError, TypeError):
+            name, message = "", ""
+        for known in (InvalidBundle, InvalidInput, PredictionFailed):
+            if name == known.__name__:
+                return known(message)
+        self.close()
+        if name == MemoryError.__name__:
+            return PredictionAborted(
+                f"{doing} needed more than {self.limits.memory_bytes >> 20} MiB of memory."
+            )
+        return PredictionAborted(f"{doing} was answered with something that is no answer.")
+
+    def _end(self, child: _Child) -> int:
+        self._child = None
+        self._open.clear()
+        return child.end()
+
+
+def _spawn(limits: Limits) -> _Child:
+    ours, theirs = socket.socketpair()
+    most_seconds = max(limits.seconds, limits.opening_seconds)
+    arguments = (theirs.fileno(), most_seconds, limits.memory_bytes)
+    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    environment |= dict.fromkeys(_SINGLE_THREADED, "1")
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", _MODULE, *map(str, arguments)],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        ours.close()
+        raise SandboxUnavailable(
+            f"No process can be started to predict in: {error.strerror}."
+        ) from error
+    finally:
+        theirs.close()
+    return _Child(process, ours)
+
+
+def _fate(code: int) -> str:
+    if code >= 0:
+        return f"ended with the exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by the signal {-code}"

@@ -45,6 +45,7 @@ NOUNS: dict[str, Noun] = {
     "compile": Noun("modelward.cli.compile:compile_contracts", "Compile the contracts."),
     "node": Noun("modelward.cli.node:run_node", "Run a development chain."),
     "deploy": Noun("modelward.cli.deploy:deploy_contracts", "Deploy the contracts to a network."),
+    "worker": Noun("modelward.cli.worker:app", "Answer requests, for pay."),
     "account": Noun("modelward.cli.account:app", "Keep accounts in encrypted keystores."),
 }
 

@@ -167,11 +167,12 @@ class Worker:
             self._read()
         return Report(tuple(self._passed))
 
-    def drain(self) -> Report:
-        """Step until nothing more can be done now, and no answer is on its way.
+    def drain(self, stop: threading.Event | None = None) -> Report:
+        """Step until nothing more can be done now and no answer is on its way, or `stop` is set.
 
         Raises what `step` raises.
         """
+        self._stop = stop or threading.Event()
         passed: list[tuple[Milestone, RequestId]] = []
         while not self._stop.is_set():
             report = self.step()

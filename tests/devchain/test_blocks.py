@@ -3,9 +3,9 @@
 import pytest
 import rlp
 from eth_utils import keccak
-from tests.devchain.conftest import RpcFailed, sign
 
 from modelward.chain.development import DEVELOPMENT_ACCOUNTS
+from tests.devchain.conftest import RpcFailed, sign
 
 BLOOM_DIGITS = 2 + 512
 BLOCK_QUANTITIES = (

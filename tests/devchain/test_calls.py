@@ -3,6 +3,7 @@
 import pytest
 from eth_abi import decode
 from eth_utils import keccak
+
 from tests.devchain.conftest import GWEI, RpcFailed
 
 

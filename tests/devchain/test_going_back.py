@@ -4,10 +4,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.devchain.conftest import RpcFailed, rpc_of, sign
 
 from modelward.chain.development import development_account
 from modelward.devchain import DevChain
+from tests.devchain.conftest import RpcFailed, rpc_of, sign
 
 
 def head(rpc):

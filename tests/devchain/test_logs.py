@@ -2,6 +2,7 @@
 
 import pytest
 from eth_utils import keccak
+
 from tests.devchain.conftest import RpcFailed, deploy_probe
 
 CHANGED = "0x" + keccak(text="Changed(address,uint256,string)").hex()

@@ -4,6 +4,7 @@ import time
 
 import pytest
 from eth_utils import to_checksum_address
+
 from tests.devchain.conftest import GWEI, RpcFailed, sign
 
 

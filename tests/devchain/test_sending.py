@@ -5,6 +5,7 @@ import rlp
 from eth_account import Account
 from eth_keys import keys
 from eth_utils import keccak, to_checksum_address
+
 from tests.devchain.conftest import GWEI, RpcFailed, sign
 
 

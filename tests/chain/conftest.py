@@ -17,6 +17,7 @@ from modelward.chain import connection
 from modelward.chain.connection import Chain
 from modelward.config import Network
 from modelward.devchain import DevChain
+from modelward.terms import GWEI, ModelTerms
 
 TIMEOUT = 0.3
 
@@ -139,3 +140,9 @@ def configured() -> Callable[..., Chain]:
         return Chain(replace(chain.network, **changes), chain.provider)
 
     return configured_otherwise
+
+
+@pytest.fixture
+def model_terms() -> ModelTerms:
+    """Terms any model may have."""
+    return ModelTerms(fee=5 * GWEI)

@@ -173,8 +173,8 @@ def test_a_number_that_is_not_hex_is_the_endpoints_fault(remote, endpoint, value
         remote.balance("0x" + 40 * "1")
 
 
-def test_a_revert_is_the_contracts_word_over_http_too(remote, data_share, outsider, reverts):
-    call = data_share.call("consume", outsider.address, data_share.address, b"\1" * 32)
+def test_a_revert_is_the_contracts_word_over_http_too(remote, data_share, outsider):
+    call = data_share.call("requireAccess", data_share.address, outsider.address, bytes(32), 1)
 
     with pytest.raises(ContractRefused) as caught:
         remote.call(call.to, call.data, sender=outsider.address)

@@ -90,6 +90,11 @@ class RequestStatus(IntEnum):
     REFUNDED = 8
     CANCELLED = 9
 
+    @property
+    def pending(self) -> bool:
+        """Whether the request was placed and has not ended."""
+        return RequestStatus.OPEN <= self <= RequestStatus.HELD_ERC20
+
 
 class Outcome(IntEnum):
     """What became of one of several answers."""
@@ -494,6 +499,11 @@ def format_amount(wei: int) -> str:
     return f"{sign}{wei} wei"
 
 
+def format_fee(fee: int, token: Address) -> str:
+    """An exact fee: in the unit that reads best, or in base units of its token."""
+    return format_amount(fee) if token == ETH else f"{fee} base units of {token}"
+
+
 def _plain(wei: int, decimals: int) -> str:
     whole, rest = divmod(wei, 10**decimals)
     return f"{whole}.{rest:0{decimals}d}".rstrip("0").rstrip(".")
@@ -512,6 +522,14 @@ def parse_duration(text: str | int) -> int:
             f"{text!r} is not a duration.", hint="Write it as seconds or as 15m, 2h, 7d, 1w."
         )
     return seconds
+
+
+def format_duration(seconds: int) -> str:
+    """About how long that is, in the unit that reads best, such as "15 min"."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 @dataclass(frozen=True, slots=True)

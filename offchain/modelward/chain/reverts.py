@@ -33,8 +33,15 @@ SENTENCES: Mapping[str, str] = {
     "WrongGeneration": "The owner revoked all it had granted since ({signed}, now {current}).",
     "WrongNonce": "The signed grant was redeemed or revoked (nonce {signed}, now {current}).",
     "SignatureExpired": "The signature could be used until {deadline:time}.",
-    "ContentHashIsZero": "The hash of published content cannot be zero.",
     "KeyIsZero": "A public key cannot be zero.",
+    # Signatures
+    "SignerIsZero": "The zero address signs nothing.",
+    "SignatureLength": "A signature has {expected} bytes, not {length}.",
+    "SignatureMalleable": "The signature is in its malleable form.",
+    "SignatureUnrecoverable": "No key has made this signature.",
+    "WrongSigner": "{expected} did not sign this.",
+    "SignatureRefused": "The contract {signer} does not accept the signature.",
+    "ContentHashIsZero": "The hash of published content cannot be zero.",
     # ModelRegistry
     "InvalidName": "A model's name has 1 to {most} bytes, not {length}.",
     "ModelExists": "The account has a model of that name already ({modelId:hash}).",
@@ -84,16 +91,6 @@ SENTENCES: Mapping[str, str] = {
     "OutputNotInline": "The request asks for the output itself, not for a reference to it.",
     "NothingToWithdraw": "{account} is owed nothing.",
     "TransferFailed": "{to} did not take {amount:wei}; it is still owed.",
-    # Signatures
-    "SignerIsZero": "The zero address signs nothing.",
-    "SignatureLength": "A signature has {expected} bytes, not {length}.",
-    "SignatureMalleable": "The signature is in its malleable form.",
-    "SignatureUnrecoverable": "No key has made this signature.",
-    "WrongSigner": "{expected} did not sign this.",
-    "SignatureRefused": "The contract {signer} does not accept the signature.",
-    # OpenZeppelin
-    "ReentrancyGuardReentrantCall": "The contract was called back in the middle of a call.",
-    "SafeERC20FailedOperation": "The token {token} refused the transfer.",
 }
 """What each custom error means; format specifications are those of `_Words`."""
 
@@ -109,7 +106,7 @@ PANICS: Mapping[int, str] = {
     0x51: "a call of an uninitialised function",
 }
 
-_ACCESS = {
+ACCESS_REASONS: Mapping[Access, str] = {
     Access.NOT_GRANTED: "there is no grant",
     Access.REVOKED: "the owner revoked it",
     Access.EXPIRED: "the grant has expired",
@@ -176,13 +173,12 @@ def refusal_of(data: bytes) -> ContractRefused:
 
 
 @cache
-def _errors() -> dict[bytes, tuple[str | None, Mapping[str, Any]]]:
-    """Custom errors by selector, each with its contract unless several have it."""
-    found: dict[bytes, tuple[str | None, Mapping[str, Any]]] = {}
-    for name in artifact_names():
-        for selector, entry in contract_abi(name).errors.items():
-            found[selector] = (None if selector in found else name, entry)
-    return found
+def _errors() -> dict[bytes, tuple[str, Mapping[str, Any]]]:
+    return {
+        selector: (name, entry)
+        for name in artifact_names()
+        for selector, entry in contract_abi(name).errors.items()
+    }
 
 
 def _revert_data(found: Any) -> bytes | None:
@@ -228,7 +224,7 @@ class _Words(string.Formatter):
             case "right":
                 return " and ".join(_RIGHTS[right] for right in Right if right in value)
             case "access":
-                return _ACCESS.get(value, _word(value))
+                return ACCESS_REASONS.get(value, _word(value))
         return str(super().format_field(value, format_spec))
 
 

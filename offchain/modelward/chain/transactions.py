@@ -9,7 +9,6 @@ from eth_account import Account as EthAccount
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
-from rlp.exceptions import RLPException
 
 from modelward.chain.encoding import quantity, read_bytes, to_address
 from modelward.chain.fees import Fees
@@ -45,16 +44,12 @@ class SignedTransaction:
 
         Raises `ValueError` when they are no such transaction.
         """
-        try:
-            fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
-            sender = to_address(EthAccount.recover_transaction(raw))
-        except (RLPException, ValueError, TypeError, IndexError, KeyError) as error:
-            raise ValueError("These bytes are no signed transaction.") from error
+        fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
         return cls(
             raw=raw,
             hash=keccak(raw),
             nonce=fields["nonce"],
-            sender=sender,
+            sender=to_address(EthAccount.recover_transaction(raw)),
             call=Call(
                 to=to_address(fields["to"]) if fields["to"] else None,
                 data=bytes(fields["data"]),

@@ -1,4 +1,4 @@
-"""`modelward account`: keep accounts in encrypted keystores."""
+"""`modelward account`: keep accounts in encrypted keystores, and take out what they are owed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelward.cli.options import ConfigOption, ask_password, choose_password
+from modelward.cli.options import (
+    AccountOption,
+    ConfigOption,
+    NetworkOption,
+    ask_password,
+    choose_password,
+)
 
 if TYPE_CHECKING:
     from modelward.chain.accounts import StoredKey
@@ -86,6 +92,50 @@ def list_accounts(config: ConfigOption = None) -> None:
     typer.echo("On development networks only, with keys that everybody knows:")
     for account in DEVELOPMENT_ACCOUNTS:
         typer.echo(f"  {account.name:<12} {account.address}")
+
+
+@app.command()
+def balance(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name or an address.")],
+    network: NetworkOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Show what an account has, and what the escrow owes it."""
+    from modelward.cli.printing import print_fields
+    from modelward.sdk import connect
+    from modelward.terms import format_amount
+
+    connection = connect(network, config=config, reading=True)
+    address = connection.addresses.address(name)
+    credit = connection.escrow.credit_of(address)
+    print_fields(
+        (
+            ("account", address),
+            ("balance", format_amount(connection.chain.balance(address))),
+            ("owed by the escrow", format_amount(credit)),
+        )
+    )
+
+
+@app.command()
+def withdraw(
+    to: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who receives it; else the account itself.")
+    ] = None,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Take out all that the escrow owes an account: earnings and refunds."""
+    from modelward.sdk import Participant, connect
+    from modelward.terms import format_amount
+
+    connection = connect(network, account, config=config, ask_password=ask_password)
+    withdrawn = Participant(connection).withdraw(to)
+    typer.echo(
+        f"{format_amount(withdrawn.amount)} paid out to {connection.addresses.name(withdrawn.to)} "
+        f"in block {withdrawn.block_number}"
+    )
 
 
 def _password(settings: Config, name: str) -> str:

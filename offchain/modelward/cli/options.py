@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from modelward.errors import WrongPassword
+from modelward.errors import BadInput, WrongPassword
 
 ConfigOption = Annotated[
     Path | None,
@@ -35,6 +35,29 @@ AccountOption = Annotated[
         "network, the usual one.",
     ),
 ]
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document; amounts are wei, in quotes.")
+]
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="owner/name or owner/name@version.")
+]
+
+
+def assignments(options: list[str], form: str) -> dict[str, str]:
+    """The names and values of options such as ``--set name=value``; `form` is how to write them.
+
+    Raises `BadInput` for one without an equals sign, or a name given twice.
+    """
+    assigned: dict[str, str] = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals or not name:
+            raise BadInput(f"{option!r} assigns nothing.", hint=f"Write it as {form}.")
+        if name in assigned:
+            raise BadInput(f"{name!r} is given twice.")
+        assigned[name] = value
+    return assigned
 
 
 def ask_password(prompt: str) -> str:

@@ -243,6 +243,14 @@ class InputSchema:
             for column, cell in zip(self.columns, self._cells(value), strict=True)
         )
 
+    def parse(self, texts: Mapping[str, str]) -> dict[str, object]:
+        """What each text stands for in its column; what no column is called stays as it is."""
+        columns = {column.name: column for column in self.columns}
+        return {
+            name: columns[name].parse(text) if name in columns else text
+            for name, text in texts.items()
+        }
+
     def rows(self, values: Iterable[object]) -> list[Row]:
         """The canonical rows of `values`; the error says which row it is about."""
         rows = []

@@ -5,9 +5,18 @@
 
 from modelward.sdk.catalogue import Catalogue, ListedModel, ListedVersion
 from modelward.sdk.connection import Connection, connect
-from modelward.sdk.owner import Owner, PublishedVersion, StandingGrant
-from modelward.sdk.requester import PlacedRequest, Quotation, Requester, RequestStanding
-from modelward.sdk.result import Result
+from modelward.sdk.grants import StandingGrant, standing_grants
+from modelward.sdk.history import RequestHistory, read_history
+from modelward.sdk.owner import Owner, PublishedVersion
+from modelward.sdk.participant import Participant
+from modelward.sdk.requester import (
+    PlacedRequest,
+    Quotation,
+    Requester,
+    RequestStanding,
+    placed_requests,
+)
+from modelward.sdk.result import Result, read_result, wait_for_result
 from modelward.sdk.timeline import Step, steps, timeline
 from modelward.sdk.verification import Check, Verification, verify
 
@@ -18,9 +27,11 @@ __all__ = [
     "ListedModel",
     "ListedVersion",
     "Owner",
+    "Participant",
     "PlacedRequest",
     "PublishedVersion",
     "Quotation",
+    "RequestHistory",
     "RequestStanding",
     "Requester",
     "Result",
@@ -28,7 +39,12 @@ __all__ = [
     "Step",
     "Verification",
     "connect",
+    "placed_requests",
+    "read_history",
+    "read_result",
+    "standing_grants",
     "steps",
     "timeline",
     "verify",
+    "wait_for_result",
 ]

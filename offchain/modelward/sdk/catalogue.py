@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from modelward.chain.encoding import to_hex
-from modelward.chain.events import ModelRegistered, VersionPublished
+from modelward.chain.events import ModelRegistered, OwnershipTransferred, VersionPublished
 from modelward.commitments import model_id, version_id
 from modelward.content.store import ContentStore
 from modelward.errors import (
@@ -33,27 +33,27 @@ from modelward.terms import (
 
 @dataclass(frozen=True, slots=True)
 class ListedVersion:
-    """A version as it stands: `number` counts from 1, `published_at` is in Unix seconds."""
+    """A version as it stands: `number` counts from 1, `published_at` is in Unix seconds.
+
+    `registrant` is the account that registered the model, which its references name for ever.
+    `self_attested` says that nobody but an owner of the model vouches for the metrics.
+    """
 
     id: VersionId
     model_id: ModelId
-    owner: Address
+    registrant: Address
     name: str
     number: int
     status: VersionStatus
     published_at: int
     block_number: int
+    self_attested: bool
     version: Version
 
     @property
     def reference(self) -> str:
-        """`owner/name@number`, with the owner's address."""
-        return f"{self.owner}/{self.name}@{self.number}"
-
-    @property
-    def self_attested(self) -> bool:
-        """Whether nobody but the owner vouches for the metrics."""
-        return self.version.attestor == self.owner
+        """`owner/name@number`, with the registrant's address."""
+        return f"{self.registrant}/{self.name}@{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class ListedModel:
     """A model as it stands, with all its versions in order."""
 
     id: ModelId
+    registrant: Address
     name: str
     state: ModelState
     thresholds: tuple[Metric, ...]
@@ -68,13 +69,13 @@ class ListedModel:
 
     @property
     def owner(self) -> Address:
-        """The account that registered it."""
+        """The account it belongs to now: the registrant, unless it was transferred."""
         return self.state.owner
 
     @property
     def reference(self) -> str:
-        """`owner/name`, with the owner's address."""
-        return f"{self.owner}/{self.name}"
+        """`owner/name`, with the registrant's address."""
+        return f"{self.registrant}/{self.name}"
 
     @property
     def newest_servable(self) -> ListedVersion | None:
@@ -94,11 +95,11 @@ class Catalogue:
     def models(self, owner: str | None = None) -> tuple[ListedModel, ...]:
         """All models, or those of one owner, in the order in which they were registered."""
         address = self._connection.addresses.address(owner) if owner else None
-        return tuple(
-            self._listed(event.model_id, event.name)
+        listed = (
+            self._listed(event.model_id, event.owner, event.name)
             for event in self._connection.events(ModelRegistered)
-            if address in (None, event.owner)
         )
+        return tuple(model for model in listed if address in (None, model.owner))
 
     def model(self, reference: str | ModelReference) -> ListedModel:
         """The model a reference names; its version is left aside.
@@ -108,7 +109,7 @@ class Catalogue:
         named = _parsed(reference)
         owner = self._connection.addresses.address(named.owner)
         try:
-            return self._listed(model_id(owner, named.name), named.name)
+            return self._listed(model_id(owner, named.name), owner, named.name)
         except ContractRefused as refused:
             if refused.error != "UnknownModel":
                 raise
@@ -183,22 +184,33 @@ class Catalogue:
                 "`url` under [store] in deploy.toml says where to read.",
             ) from missing
 
-    def _listed(self, model: ModelId, name: str) -> ListedModel:
+    def _listed(self, model: ModelId, registrant: Address, name: str) -> ListedModel:
         registry = self._connection.registry
         state = registry.model_of(model)
         return ListedModel(
             id=model,
+            registrant=registrant,
             name=name,
             state=state,
             thresholds=registry.thresholds_of(model),
-            versions=self._versions(model, state.owner, name),
+            versions=self._versions(model, registrant, name),
         )
 
-    def _versions(self, model: ModelId, owner: Address, name: str) -> tuple[ListedVersion, ...]:
-        published = self._connection.events(VersionPublished, about=[model])
-        return tuple(self._published(event, owner, name) for event in published)
+    def _versions(
+        self, model: ModelId, registrant: Address, name: str
+    ) -> tuple[ListedVersion, ...]:
+        events = self._connection.events(VersionPublished, OwnershipTransferred, about=[model])
+        owners = {registrant}
+        owners |= {event.new_owner for event in events if isinstance(event, OwnershipTransferred)}
+        return tuple(
+            self._published(event, registrant, name, event.version.attestor in owners)
+            for event in events
+            if isinstance(event, VersionPublished)
+        )
 
-    def _published(self, event: VersionPublished, owner: Address, name: str) -> ListedVersion:
+    def _published(
+        self, event: VersionPublished, registrant: Address, name: str, self_attested: bool
+    ) -> ListedVersion:
         if version_id(event.version) != event.version_id:
             raise CheckFailed(
                 f"The RPC endpoint shows a version of {name} that its id "
@@ -208,12 +220,13 @@ class Catalogue:
         return ListedVersion(
             id=event.version_id,
             model_id=event.model_id,
-            owner=owner,
+            registrant=registrant,
             name=name,
             number=event.number,
             status=state.status,
             published_at=state.published_at,
             block_number=event.block_number,
+            self_attested=self_attested,
             version=event.version,
         )
 

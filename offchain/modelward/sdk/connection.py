@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,7 +16,7 @@ from modelward.chain.encoding import to_hex
 from modelward.chain.events import Event, decode_event
 from modelward.chain.logs import EventReader
 from modelward.chain.sender import Sender
-from modelward.chain.transactions import Call, Receipt
+from modelward.chain.transactions import Call, Receipt, read_receipt
 from modelward.config import Config, Network, load_config
 from modelward.content.store import ContentStore
 from modelward.deployment import Deployment, deploy, load_deployment
@@ -26,6 +27,8 @@ from modelward.sdk.request_book import RequestBook
 from modelward.terms import Address
 
 _E = TypeVar("_E", bound=Event)
+
+_CLOCK_SKEW = 15
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,14 @@ class Connection:
             account = open_account(self.config, self.chain, account, ask_password=ask_password)
         return replace(self, account=account)
 
+    def now(self) -> int:
+        """The time, in Unix seconds, that the next block is expected to show at least.
+
+        A chain that mines on demand stands still while nothing happens on it, and one whose time
+        was moved is ahead of the clock.
+        """
+        return max(self.chain.head().timestamp, int(time.time()) - _CLOCK_SKEW)
+
     def send(self, call: Call) -> Receipt:
         """Dry-run a transaction, send it, and wait until it is confirmed; see `Sender.send`."""
         return self.sender.send(call)
@@ -125,6 +136,11 @@ class Connection:
         )
         return tuple(event for event in found if isinstance(event, kinds))
 
+    def receipt(self, transaction_hash: bytes) -> Receipt | None:
+        """The receipt of a transaction, None while it is not mined."""
+        raw = self.chain.rpc("eth_getTransactionReceipt", [to_hex(transaction_hash)])
+        return None if raw is None else read_receipt(raw)
+
     def event_in(self, receipt: Receipt, kind: type[_E]) -> _E:
         """The one event of a kind that a transaction of ours emitted.
 
@@ -146,6 +162,7 @@ def connect(
     account: str | None = None,
     *,
     config: Config | Path | None = None,
+    reading: bool = False,
     default_role: str | None = None,
     ask_password: Callable[[str], str] | None = None,
 ) -> Connection:
@@ -153,8 +170,8 @@ def connect(
 
     `network` is a name in deploy.toml, by default its `default_network`; `account` a name or an
     address, by default ``MODELWARD_ACCOUNT``, or on a development network that of `default_role`.
-    Without any of these the connection can only read. A network that lives in the process starts
-    here, empty, and the contracts are deployed on it.
+    Without any of these, or when `reading`, no key is opened and nothing can be sent. A network
+    that lives in the process starts here, empty, and the contracts are deployed on it.
 
     Raises:
         ConfigurationError, UnknownNetwork: the network is not configured.
@@ -171,7 +188,8 @@ def connect(
         chain = Chain.connect(chosen)
         deployment = load_deployment(chain, settings)
     opened = None
-    if account or settings.default_account or (default_role and chosen.development_accounts):
+    named = account or settings.default_account or default_role
+    if named and not reading:
         opened = open_account(
             settings, chain, account, default_role=default_role, ask_password=ask_password
         )

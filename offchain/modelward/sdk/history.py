@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from modelward.chain.encoding import to_hex
 from modelward.chain.events import (
+    InferenceCorrected,
     InferenceFulfilled,
+    InferenceHeld,
     InferenceRefunded,
     InferenceRefused,
     InferenceRequested,
@@ -16,14 +18,15 @@ from modelward.errors import BadInput, CheckFailed, UnknownRequest
 from modelward.sdk.connection import Connection
 from modelward.terms import ClearInput, RequestId, parse_clear_input
 
-Ending = InferenceFulfilled | InferenceRefused | InferenceRefunded
+Ending = InferenceFulfilled | InferenceCorrected | InferenceRefused | InferenceRefunded
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHistory:
-    """A request as placed, and what ended it; None while it is open."""
+    """A request as placed, whether its verifier held it, and what ended it; None while pending."""
 
     requested: InferenceRequested
+    held: InferenceHeld | None
     ending: Ending | None
 
     @property
@@ -41,7 +44,9 @@ def read_history(connection: Connection, request: RequestId) -> RequestHistory:
     """
     events = connection.events(
         InferenceRequested,
+        InferenceHeld,
         InferenceFulfilled,
+        InferenceCorrected,
         InferenceRefused,
         InferenceRefunded,
         about=[request],
@@ -61,8 +66,11 @@ def read_history(connection: Connection, request: RequestId) -> RequestHistory:
         raise CheckFailed(
             f"The terms shown for the request {to_hex(request)} have the id {to_hex(recomputed)}."
         )
-    endings = [event for event in events if isinstance(event, Ending)]
-    return RequestHistory(requested, endings[0] if endings else None)
+    return RequestHistory(
+        requested=requested,
+        held=next((event for event in events if isinstance(event, InferenceHeld)), None),
+        ending=next((event for event in events if isinstance(event, Ending)), None),
+    )
 
 
 def opened_input(connection: Connection, history: RequestHistory) -> ClearInput:

@@ -17,7 +17,8 @@ from modelward.models.bundle import fingerprint
 from modelward.models.schema import Bounds, input_frame
 from modelward.pipeline.evaluate import check_thresholds, held_out_hash, shown, true_labels
 from modelward.pipeline.package import PackagedModel, package
-from modelward.sdk.catalogue import Catalogue, ListedVersion
+from modelward.sdk.catalogue import Catalogue, ListedModel, ListedVersion
+from modelward.sdk.grants import StandingGrant, standing_grants
 from modelward.sdk.participant import Participant
 from modelward.sdk.publication_book import PublicationRecord
 from modelward.terms import (
@@ -25,9 +26,6 @@ from modelward.terms import (
     UNLIMITED,
     ZERO_ADDRESS,
     ZERO_HASH,
-    Access,
-    Address,
-    Grant,
     GrantTerms,
     Metric,
     ModelId,
@@ -65,20 +63,6 @@ class PublishedVersion:
     def metrics(self) -> tuple[Metric, ...]:
         """What the registry records of it."""
         return self.version.version.metrics
-
-
-@dataclass(frozen=True, slots=True)
-class StandingGrant:
-    """A grant that was made: `state` as stored, `access` whether it holds now and if not, why not.
-
-    `resource` is a model's id, a data key, or EVERYTHING.
-    """
-
-    grantee: Address
-    resource: bytes
-    granted: AccessGranted
-    state: Grant
-    access: Access
 
 
 class Owner(Participant):
@@ -176,11 +160,11 @@ class Owner(Participant):
 
         Raises `InvalidTerms`, `UnknownModel`, `UnknownVersion` or `ContractRefused`.
         """
-        named = self._own(reference)
-        catalogue, registry = Catalogue(self.connection), self.connection.registry
+        named, model = self._own(reference)
+        registry = self.connection.registry
         if named.version is None:
-            return self.connection.send(registry.retire_model(catalogue.model(named).id))
-        version = catalogue.version(named)
+            return self.connection.send(registry.retire_model(model.id))
+        version = Catalogue(self.connection).version(named)
         return self.connection.send(registry.retire_version(version.model_id, version.id))
 
     # --- granting --------------------------------------------------------------------------------
@@ -226,40 +210,27 @@ class Owner(Participant):
 
     def grants(self, model: str | None = None) -> tuple[StandingGrant, ...]:
         """The grants that were made and not replaced, on one model or on everything."""
-        wanted = self._model(model) if model else None
-        newest: dict[tuple[Address, bytes], AccessGranted] = {}
-        owner = bytes(12) + bytes.fromhex(self.address[2:])
-        for event in self.connection.events(AccessGranted, about=[owner]):
-            if wanted in (None, event.resource):
-                newest.pop((event.grantee, event.resource), None)
-                newest[event.grantee, event.resource] = event
-        return tuple(self._standing(event) for event in newest.values())
+        resource = self._model(model) if model else None
+        return standing_grants(self.connection, self.address, resource)
 
     # --- internal --------------------------------------------------------------------------------
 
-    def _standing(self, event: AccessGranted) -> StandingGrant:
-        data_share = self.connection.data_share
-        pair = (event.grantee, event.resource)
-        state = data_share.grant_of(self.address, *pair)
-        access = Access.REVOKED
-        if state.rights:
-            access = data_share.access_of(self.address, *pair, state.rights)
-        return StandingGrant(*pair, event, state, access)
-
-    def _own(self, reference: str) -> ModelReference:
-        """A reference to one of the owner's models, from `name` or `owner/name`."""
+    def _own(self, reference: str) -> tuple[ModelReference, ListedModel]:
+        """One of the owner's models, from `name` or `owner/name`."""
         named = ModelReference.parse(
             reference if "/" in reference else f"{self.address}/{reference}"
         )
-        if self.connection.addresses.address(named.owner) != self.address:
+        model = Catalogue(self.connection).model(named)
+        if model.owner != self.address:
             raise InvalidTerms(
-                f"{named.owner}/{named.name} is not a model of {self.connection.account_name}.",
+                f"{reference} does not belong to {self.connection.account_name}, "
+                f"but to {self.connection.addresses.name(model.owner)}.",
                 hint="Name its owner with --account.",
             )
-        return named
+        return named, model
 
     def _model(self, reference: str) -> ModelId:
-        return Catalogue(self.connection).model(self._own(reference)).id
+        return self._own(reference)[1].id
 
     def _state(self, model: ModelId) -> ModelState | None:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,8 @@ from modelward.commitments import input_hash
 from modelward.errors import (
     InsufficientFunds,
     InvalidTerms,
-    NotAnswered,
     RpcError,
     RpcUnavailable,
-    TimedOut,
     Underpriced,
     UnknownRequest,
     WrongNonce,
@@ -27,31 +24,29 @@ from modelward.errors import (
 from modelward.models.manifest import Manifest
 from modelward.models.rows import read_row
 from modelward.sdk.catalogue import Catalogue, ListedVersion
+from modelward.sdk.connection import Connection
 from modelward.sdk.history import RequestHistory, read_history
 from modelward.sdk.participant import Participant
 from modelward.sdk.request_book import RequestRecord
-from modelward.sdk.result import Result, read_result
+from modelward.sdk.result import Progress, Result, read_result, wait_for_result
 from modelward.terms import (
+    ETH,
     INLINE_ONLY,
     ZERO_ADDRESS,
     Access,
+    Offer,
     Quote,
     Request,
     RequestId,
-    RequestState,
     RequestStatus,
     Right,
     format_amount,
+    format_duration,
     frame_clear_input,
 )
 
 DEFAULT_DELAY = 900
 """Seconds a request may wait unless its requester says otherwise, or the model allows less."""
-
-_CLOCK_SKEW = 15
-
-Progress = Callable[[str], None]
-"""Told in a few words how far a request has come."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +100,13 @@ class Requester(Participant):
         access = Access.GRANTED
         if not quote.open:
             access = self.connection.data_share.access_of(
-                version.owner, self.address, version.model_id, Right.INFER
+                quote.offer.owner, self.address, version.model_id, Right.INFER
             )
         return Quotation(version, quote, catalogue.manifest(version), access)
 
     def send(
         self,
-        model: str,
+        model: str | Quotation,
         input: Any,  # noqa: A002
         *,
         fee: int | None = None,
@@ -123,10 +118,11 @@ class Requester(Participant):
     ) -> PlacedRequest:
         """Place a request and wait until it is confirmed; its fee is then held in escrow.
 
-        `input` is one row: a mapping by feature name, a sequence, an array or one-row DataFrame, or
-        the path of a JSON or CSV file. `fee` is the price the caller expects and `max_fee` the most
-        it would pay, in wei. The answer must come by `deadline`, in Unix seconds, or within `delay`
-        seconds from the newest block. Secret and input are on disk before anything is sent.
+        `model` is a reference, or a quotation got before. `input` is one row: a mapping by feature
+        name, a sequence, an array or one-row DataFrame, or the path of a JSON or CSV file. `fee` is
+        the price the caller expects and `max_fee` the most it would pay, in wei. The answer must
+        come by `deadline`, in Unix seconds, or within `delay` seconds from now; that is how long
+        the fee may be held. Secret and input are on disk before anything is sent.
 
         Input and output travel in clear: everybody can read them on chain.
 
@@ -140,18 +136,18 @@ class Requester(Participant):
             RpcUnavailable: the chain failed. If it was sent nevertheless, it is in `list()`.
         """
         connection = self.connection
-        offered = self.quote(model)
+        offered = self.quote(model) if isinstance(model, str) else model
         version, quote, schema = offered.version, offered.quote, offered.manifest.input
         row = read_row(input, schema) if isinstance(input, Path) else schema.row(input)
         canonical_input = schema.encode_row(row)
+        _check_payable(quote.offer)
         _check_price(quote.offer.fee, fee, max_fee)
-        head = connection.chain.head()
         secret = secrets.token_bytes(32)
         request = Request(
             requester=self.address,
             payer=self.address,
             input_hash=input_hash(secret, canonical_input),
-            deadline=_deadline(head.timestamp, quote.max_delay, deadline, delay),
+            deadline=_deadline(connection.now(), quote.max_delay, deadline, delay),
             worker=connection.addresses.address(worker) if worker else ZERO_ADDRESS,
             flags=INLINE_ONLY,
         )
@@ -186,7 +182,8 @@ class Requester(Participant):
             except (RpcError, RpcUnavailable) as error:
                 error.hint = "`modelward request list` tells whether the request was placed."
                 raise
-        _tell(progress, f"sent in transaction {to_hex(signed.hash)}")
+        if progress is not None:
+            progress("waiting for the transaction to be confirmed", to_hex(signed.hash))
         receipt = sender.wait(signed.hash)
         if not receipt.succeeded:
             connection.requests.discard(record)
@@ -221,29 +218,7 @@ class Requester(Participant):
 
         Raises `TimedOut` after `timeout` seconds; nothing is lost by waiting again.
         """
-        connection = self.connection
-        give_up = None if timeout is None else time.monotonic() + timeout
-        deadline = read_history(connection, request).requested.request.deadline
-        while True:
-            if connection.escrow.request_of(request).status is not RequestStatus.OPEN:
-                history = read_history(connection, request)
-                if history.ending is not None:
-                    return read_result(connection, history)
-                _tell(progress, "answered; waiting for confirmations")
-            else:
-                left = deadline - self._now()
-                if left < 0:
-                    raise NotAnswered(
-                        f"Nobody answered the request {to_hex(request)} by its deadline.",
-                        hint=f"`modelward request refund {to_hex(request)}` returns the fee.",
-                    )
-                _tell(progress, f"waiting for a worker; {_duration(left)} left")
-            if give_up is not None and time.monotonic() >= give_up:
-                raise TimedOut(
-                    f"The request {to_hex(request)} was not answered within {timeout:g} s.",
-                    hint=f"`modelward request show --wait {to_hex(request)}` waits on.",
-                )
-            time.sleep(connection.network.poll_interval)
+        return wait_for_result(self.connection, request, timeout=timeout, progress=progress)
 
     # --- money back ------------------------------------------------------------------------------
 
@@ -261,35 +236,39 @@ class Requester(Participant):
     # --- looking ---------------------------------------------------------------------------------
 
     def list(self) -> tuple[RequestStanding, ...]:
-        """The requests this user placed on this deployment, oldest first."""
-        connection = self.connection
-        records = connection.requests.records(
-            genesis_hash=connection.chain.genesis_hash, escrow=connection.escrow.address
-        )
-        return tuple(
-            self._standing(record) for record in records if record.request.payer == self.address
-        )
+        """The requests this account placed on this deployment, oldest first."""
+        placed = placed_requests(self.connection)
+        return tuple(each for each in placed if each.record.request.payer == self.address)
 
     def history(self, request: RequestId) -> RequestHistory:
         """The confirmed history of any request. Raises `UnknownRequest`."""
         return read_history(self.connection, request)
 
-    # --- internal --------------------------------------------------------------------------------
 
-    def _standing(self, record: RequestRecord) -> RequestStanding:
-        receipt = self.connection.sender.receipt(record.transaction_hash)
-        if receipt is None or not receipt.succeeded:
-            return RequestStanding(record, None, RequestStatus.NONE, None)
-        placed = self.connection.event_in(receipt, InferenceRequested)
-        state: RequestState = self.connection.escrow.request_of(placed.request_id)
-        return RequestStanding(record, placed.request_id, state.status, placed.block_number)
+def placed_requests(connection: Connection) -> tuple[RequestStanding, ...]:
+    """The requests of all accounts of this user on this deployment, oldest first."""
+    records = connection.requests.records(
+        genesis_hash=connection.chain.genesis_hash, escrow=connection.escrow.address
+    )
+    return tuple(_standing(connection, record) for record in records)
 
-    def _now(self) -> int:
-        """The time that counts for the next block, as far as it can be told from here.
 
-        A chain that mines on demand stands still while nothing happens on it.
-        """
-        return max(self.connection.chain.head().timestamp, int(time.time()) - _CLOCK_SKEW)
+def _standing(connection: Connection, record: RequestRecord) -> RequestStanding:
+    receipt = connection.receipt(record.transaction_hash)
+    if receipt is None or not receipt.succeeded:
+        return RequestStanding(record, None, RequestStatus.NONE, None)
+    placed = connection.event_in(receipt, InferenceRequested)
+    state = connection.escrow.request_of(placed.request_id)
+    return RequestStanding(record, placed.request_id, state.status, placed.block_number)
+
+
+def _check_payable(offer: Offer) -> None:
+    if offer.token != ETH:
+        raise InvalidTerms(f"The model is paid in the token {offer.token}; this client pays ETH.")
+    if offer.verifier != ZERO_ADDRESS:
+        raise InvalidTerms(
+            f"The verifier {offer.verifier} settles its answers, and this client does not know it."
+        )
 
 
 def _check_price(price: int, fee: int | None, max_fee: int | None) -> None:
@@ -311,22 +290,10 @@ def _deadline(now: int, max_delay: int, deadline: int | None, delay: int | None)
     if deadline is None:
         deadline = now + (min(DEFAULT_DELAY, max_delay) if delay is None else delay)
     if deadline <= now:
-        raise InvalidTerms(f"The deadline is {_duration(now - deadline)} in the past.")
+        raise InvalidTerms(f"The deadline passed {format_duration(now - deadline)} ago.")
     if deadline > now + max_delay:
         raise InvalidTerms(
-            f"The deadline is {_duration(deadline - now)} away, and the model's requests may wait "
-            f"{_duration(max_delay)} at most."
+            f"The deadline is {format_duration(deadline - now)} away, "
+            f"and requests to this model may wait {format_duration(max_delay)} at most."
         )
     return deadline
-
-
-def _duration(seconds: int) -> str:
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
-
-
-def _tell(progress: Progress | None, words: str) -> None:
-    if progress is not None:
-        progress(words)

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from modelward.chain.encoding import to_hex
-from modelward.chain.events import InferenceFulfilled, InferenceRefused
+from modelward.chain.events import InferenceCorrected, InferenceFulfilled, InferenceRefused
 from modelward.commitments import commits_to, result_commitment
-from modelward.errors import BadInput, CommitmentMismatch, NotAnswered, RequestRefused
+from modelward.errors import BadInput, CommitmentMismatch, NotAnswered, RequestRefused, TimedOut
 from modelward.models.manifest import Manifest
 from modelward.models.output import Prediction, decode_output
 from modelward.sdk.catalogue import Catalogue, ListedVersion
 from modelward.sdk.connection import Connection
-from modelward.sdk.history import RequestHistory, opened_input
+from modelward.sdk.history import RequestHistory, opened_input, read_history
 from modelward.terms import (
     Address,
     RefusalReason,
     RequestId,
-    format_amount,
+    format_duration,
+    format_fee,
     parse_clear_output,
 )
+
+Answered = InferenceFulfilled | InferenceCorrected
+"""What delivers an output: a worker's answer, or a verifier's correction of one."""
+
+Progress = Callable[[str, str], None]
+"""Told how far a request has come: the stage it is at, and what may change within the stage."""
 
 
 @dataclass(frozen=True)
 class Result:
     """An answer whose commitment, recomputed from output and secret, is the one on chain.
 
-    That the model would give this output is a worker's word, unless it is replayed (`verify`).
+    That the model would give this output is a worker's word, unless it is replayed (`verify`) or
+    was corrected by a verifier, when there is no `worker`.
     """
 
     request_id: RequestId
@@ -35,9 +45,10 @@ class Result:
     prediction: Prediction
     canonical_output: bytes = field(repr=False)
     commitment: bytes
-    worker: Address
+    worker: Address | None
     block_number: int
     transaction_hash: bytes
+    token: Address
     fee: int
 
 
@@ -50,8 +61,8 @@ def read_result(connection: Connection, history: RequestHistory) -> Result:
         CommitmentMismatch: the output delivered is not the one committed to.
         InvalidOutput: it is no output of this model.
     """
-    fulfilled = require_answer(connection, history)
-    output, commitment = check_commitment(connection, history, fulfilled)
+    answered = require_answer(connection, history)
+    output, commitment = check_commitment(connection, history, answered)
     catalogue = Catalogue(connection)
     offer = history.requested.offer
     version = catalogue.version_by_id(offer.model_id, offer.version_id)
@@ -63,20 +74,62 @@ def read_result(connection: Connection, history: RequestHistory) -> Result:
         prediction=decode_output(manifest.output, output),
         canonical_output=output,
         commitment=commitment,
-        worker=fulfilled.worker,
-        block_number=fulfilled.block_number,
-        transaction_hash=fulfilled.transaction_hash,
+        worker=answered.worker if isinstance(answered, InferenceFulfilled) else None,
+        block_number=answered.block_number,
+        transaction_hash=answered.transaction_hash,
+        token=offer.token,
         fee=offer.fee,
     )
 
 
-def require_answer(connection: Connection, history: RequestHistory) -> InferenceFulfilled:
+def wait_for_result(
+    connection: Connection,
+    request: RequestId,
+    *,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Wait until a request is answered, declined or too late; then as `read_result`.
+
+    Raises `TimedOut` after `timeout` seconds; nothing is lost by waiting again.
+    """
+    give_up = None if timeout is None else time.monotonic() + timeout
+    deadline = read_history(connection, request).requested.request.deadline
+    while True:
+        if not connection.escrow.request_of(request).status.pending:
+            history = read_history(connection, request)
+            if history.ending is not None:
+                return read_result(connection, history)
+            _tell(progress, "the request has ended", "waiting for confirmations")
+        else:
+            left = deadline - connection.now()
+            if left < 0:
+                raise NotAnswered(
+                    f"Nobody answered the request {to_hex(request)} by its deadline.",
+                    hint=f"`modelward request refund {to_hex(request)}` returns the fee.",
+                )
+            _tell(progress, "waiting for a worker", f"{format_duration(left)} left")
+        if give_up is not None and time.monotonic() >= give_up:
+            raise TimedOut(
+                f"The request {to_hex(request)} was not answered within {timeout:g} s.",
+                hint=f"`modelward request show --wait {to_hex(request)}` waits on.",
+            )
+        time.sleep(connection.network.poll_interval)
+
+
+def _tell(progress: Progress | None, stage: str, detail: str) -> None:
+    if progress is not None:
+        progress(stage, detail)
+
+
+def require_answer(connection: Connection, history: RequestHistory) -> Answered:
     """The event that answered a request. Raises `NotAnswered` or `RequestRefused`."""
-    fee = format_amount(history.requested.offer.fee)
+    offer = history.requested.offer
+    fee = format_fee(offer.fee, offer.token)
     short = to_hex(history.id)
     match history.ending:
-        case InferenceFulfilled() as fulfilled:
-            return fulfilled
+        case InferenceFulfilled() | InferenceCorrected() as answered:
+            return answered
         case None:
             raise NotAnswered(
                 f"The request {short} has no answer yet.",
@@ -98,20 +151,20 @@ def require_answer(connection: Connection, history: RequestHistory) -> Inference
 
 
 def check_commitment(
-    connection: Connection, history: RequestHistory, fulfilled: InferenceFulfilled
+    connection: Connection, history: RequestHistory, answered: Answered
 ) -> tuple[bytes, bytes]:
     """The canonical output delivered, and its commitment, recomputed and found on chain.
 
     Raises `CommitmentMismatch`.
     """
     try:
-        output = parse_clear_output(fulfilled.output)
+        output = parse_clear_output(answered.output)
     except BadInput as error:
         raise CommitmentMismatch(f"The answer cannot be opened: {error.message}") from error
     secret = opened_input(connection, history).secret
     commitment = result_commitment(history.id, output, secret)
     stored = connection.escrow.request_of(history.id).commitment
-    for recorded, where in ((stored, "the escrow"), (fulfilled.commitment, "the answer")):
+    for recorded, where in ((stored, "the escrow"), (answered.commitment, "the answer")):
         if not commits_to(recorded, commitment):
             raise CommitmentMismatch(
                 f"The output delivered has the commitment {to_hex(commitment)}, "

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import assert_never
 
-from modelward.chain.encoding import to_hex
 from modelward.chain.events import (
     AccessGranted,
     AccessRevoked,
     AllAccessRevoked,
     Event,
+    InferenceCorrected,
     InferenceFulfilled,
+    InferenceHeld,
     InferenceRefunded,
     InferenceRefused,
     InferenceRequested,
@@ -20,7 +20,6 @@ from modelward.chain.events import (
     VersionPublished,
     Withdrawn,
 )
-from modelward.chain.transactions import read_receipt
 from modelward.sdk.connection import Connection
 from modelward.sdk.history import RequestHistory, read_history
 from modelward.terms import (
@@ -30,7 +29,7 @@ from modelward.terms import (
     RequestId,
     Right,
     VersionStatus,
-    format_amount,
+    format_fee,
 )
 
 
@@ -54,13 +53,18 @@ def timeline(connection: Connection, request: RequestId) -> tuple[Step, ...]:
     """
     history = read_history(connection, request)
     events: list[Event] = [history.requested]
+    if history.held is not None:
+        events.append(history.held)
     if history.ending is not None:
         events += [history.ending, *_withdrawals(connection, history)]
     return steps(connection, events)
 
 
 def steps(connection: Connection, events: Iterable[Event]) -> tuple[Step, ...]:
-    """Events in words, in the order of the chain. Those of other kinds are left out."""
+    """Events in words, in the order of the chain; what ends a request comes with its request.
+
+    Events of other kinds are left out.
+    """
     ordered = sorted(events, key=lambda event: event.position)
     offers = {
         event.request_id: event.offer for event in ordered if isinstance(event, InferenceRequested)
@@ -70,9 +74,9 @@ def steps(connection: Connection, events: Iterable[Event]) -> tuple[Step, ...]:
         words = _words(connection, event)
         if words is None:
             continue
-        receipt = read_receipt(
-            connection.chain.rpc("eth_getTransactionReceipt", [to_hex(event.transaction_hash)])
-        )
+        receipt = connection.receipt(event.transaction_hash)
+        if receipt is None:  # its block was reorganised away since the event was read
+            continue
         told.append(
             Step(
                 block=event.block_number,
@@ -95,14 +99,13 @@ def _withdrawals(connection: Connection, history: RequestHistory) -> list[Withdr
             return []
         case InferenceFulfilled(worker=worker):
             credited = {worker, history.requested.offer.payee}
-        case InferenceRefused(payer=payer) | InferenceRefunded(payer=payer):
-            credited = {payer}
         case _:
-            assert_never(ending)
+            credited = {ending.payer}
     about = [bytes(12) + bytes.fromhex(account[2:]) for account in credited]
     first: dict[Address, Withdrawn] = {}
     for event in connection.events(Withdrawn, about=about, first=ending.block_number):
-        if event.position > ending.position:
+        same_currency = event.token == history.requested.offer.token
+        if same_currency and event.position > ending.position:
             first.setdefault(event.account, event)
     return list(first.values())
 
@@ -126,6 +129,10 @@ def _words(connection: Connection, event: Event) -> str | None:
             return "requested a prediction"
         case InferenceFulfilled():
             return "answered"
+        case InferenceHeld():
+            return f"answer by {name(event.worker)} under examination"
+        case InferenceCorrected():
+            return "corrected a wrong answer"
         case InferenceRefused():
             return f"declined: {RefusalReason.of(event.reason).sentence.rstrip('.')}"
         case InferenceRefunded():
@@ -138,22 +145,19 @@ def _words(connection: Connection, event: Event) -> str | None:
 def _money(connection: Connection, event: Event, offers: dict[RequestId, Offer]) -> str:
     name = connection.addresses.name
     match event:
-        case InferenceRequested():
-            return f"{format_amount(event.offer.fee)} held in escrow"
-        case InferenceFulfilled():
-            offer = offers.get(event.request_id)
-            if offer is None:
-                return ""
+        case InferenceRequested(offer=offer):
+            return f"{format_fee(offer.fee, offer.token)} held in escrow"
+        case InferenceFulfilled(worker=worker):
+            offer = offers[event.request_id]
             return (
-                f"{format_amount(offer.payee_share)} credited to {name(offer.payee)}, "
-                f"{format_amount(offer.worker_share)} to {name(event.worker)}"
+                f"{format_fee(offer.payee_share, offer.token)} credited to {name(offer.payee)}, "
+                f"{format_fee(offer.worker_share, offer.token)} to {name(worker)}"
             )
-        case InferenceRefused():
-            offer = offers.get(event.request_id)
-            amount = format_amount(offer.fee) if offer else "the fee"
-            return f"{amount} credited to {name(event.payer)}"
-        case InferenceRefunded():
-            return f"{format_amount(event.amount)} credited to {name(event.payer)}"
+        case InferenceRefused(payer=payer) | InferenceCorrected(payer=payer):
+            offer = offers[event.request_id]
+            return f"{format_fee(offer.fee, offer.token)} credited to {name(payer)}"
+        case InferenceRefunded(payer=payer):
+            return f"{format_fee(event.amount, event.token)} credited to {name(payer)}"
         case Withdrawn():
-            return f"{format_amount(event.amount)} paid out to {name(event.to)}"
+            return f"{format_fee(event.amount, event.token)} paid out to {name(event.to)}"
     return ""

@@ -55,7 +55,7 @@ def verify(connection: Connection, request: RequestId) -> Verification:
     """
     history = read_history(connection, request)
     checks = [Check("The terms on chain hash to the request's id", to_hex(history.id))]
-    fulfilled = require_answer(connection, history)
+    answered = require_answer(connection, history)
     opened = opened_input(connection, history)
     checks.append(
         Check(
@@ -63,7 +63,7 @@ def verify(connection: Connection, request: RequestId) -> Verification:
             to_hex(history.requested.request.input_hash),
         )
     )
-    output, commitment = check_commitment(connection, history, fulfilled)
+    output, commitment = check_commitment(connection, history, answered)
     checks.append(Check("The output opens the commitment on chain", to_hex(commitment)))
 
     catalogue = Catalogue(connection)

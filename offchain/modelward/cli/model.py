@@ -1,0 +1,340 @@
+"""`modelward model`: publish models, look at them, retire them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modelward.cli.options import (
+    AccountOption,
+    ConfigOption,
+    JsonOption,
+    ModelArgument,
+    NetworkOption,
+    ask_password,
+    assignments,
+)
+
+if TYPE_CHECKING:
+    from modelward.models.schema import InputSchema
+    from modelward.sdk import Connection, ListedModel, ListedVersion
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def publish(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A fitted estimator, by skops.")],
+    held_out: Annotated[
+        Path,
+        typer.Option(metavar="CSV", help="Rows the estimator has not seen, with their labels."),
+    ],
+    name: Annotated[str, typer.Option(metavar="NAME", help="What to call the model.")],
+    price: Annotated[
+        str, typer.Option(metavar="AMOUNT", help='Of one prediction, such as "0.001 ether".')
+    ],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help='The column of labels; else "target", else the last one.'
+        ),
+    ] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC=VALUE", help="The least a metric must reach, now and later. Repeatable."
+        ),
+    ] = None,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            metavar="FEATURE=LOW:HIGH",
+            help="The range of a feature, where the one observed would not do. Repeatable.",
+        ),
+    ] = None,
+    payee: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who gets the owner's share.")
+    ] = None,
+    payee_bps: Annotated[
+        int | None,
+        typer.Option(help="That share, in hundredths of a percent; 5000 for a new model."),
+    ] = None,
+    max_delay: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Longest a request may wait; 1d for a new model."),
+    ] = None,
+    open_: Annotated[
+        bool | None,
+        typer.Option("--open/--by-grant", help="Who may request; by grant for a new model."),
+    ] = None,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Measure a fitted estimator on held-out rows and publish it as a version of a model."""
+    from modelward.cli.printing import print_json
+    from modelward.models.estimators import read_estimator
+    from modelward.pipeline.held_out import read_held_out
+    from modelward.sdk import Owner, connect
+    from modelward.terms import parse_amount, parse_duration
+
+    wei = parse_amount(price)
+    thresholds = assignments(threshold or [], "--threshold METRIC=VALUE")
+    stated = {
+        feature: _bounds(feature, value)
+        for feature, value in assignments(ranges or [], "--range FEATURE=LOW:HIGH").items()
+    }
+    delay = parse_duration(max_delay) if max_delay is not None else None
+    inputs, labels = read_held_out(held_out, target)
+    estimator = read_estimator(file)
+    connection = connect(
+        network, account, config=config, default_role="owner", ask_password=ask_password
+    )
+    published = Owner(connection).publish(
+        estimator,
+        inputs,
+        labels,
+        name=name,
+        price=wei,
+        thresholds=thresholds,
+        ranges=stated,
+        payee=payee,
+        payee_bps=payee_bps,
+        max_delay=delay,
+        open=open_,
+    )
+    if json:
+        print_json({**_version_document(published.version), "changes": published.changes})
+        return
+    for words in published.changes or ("this very version was published before; nothing was sent",):
+        typer.echo(words)
+    _print_version(connection, published.version)
+
+
+@app.command(name="list")
+def list_models(
+    owner: Annotated[
+        str | None, typer.Argument(metavar="[OWNER]", help="Only models of this account.")
+    ] = None,
+    network: NetworkOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List what is published."""
+    from modelward.cli.printing import print_json, print_table
+    from modelward.sdk import Catalogue, connect
+    from modelward.terms import format_fee
+
+    connection = connect(network, config=config, reading=True)
+    models = Catalogue(connection).models(owner)
+    if json:
+        print_json([_model_document(model) for model in models])
+        return
+    rows = []
+    for model in models:
+        newest = model.newest_servable
+        rows.append(
+            (
+                f"{connection.addresses.name(model.registrant)}/{model.name}",
+                f"@{newest.number}" if newest else "none",
+                format_fee(model.state.terms.fee, model.state.terms.token),
+                "everybody" if model.state.terms.open else "by grant",
+                _metrics(newest) if newest else ("retired" if model.state.retired else ""),
+            )
+        )
+    print_table(("model", "version", "price", "requests", "metrics"), rows)
+
+
+@app.command()
+def show(
+    model: ModelArgument,
+    network: NetworkOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a model's terms, versions and input."""
+    from modelward.cli.printing import print_fields, print_json, print_table, shown_time
+    from modelward.pipeline.evaluate import shown
+    from modelward.sdk import Catalogue, connect
+    from modelward.terms import ModelReference, format_duration, format_fee
+
+    reference = ModelReference.parse(model)
+    connection = connect(network, config=config, reading=True)
+    catalogue = Catalogue(connection)
+    listed = catalogue.model(reference)
+    version = catalogue.version(reference) if reference.version else listed.newest_servable
+    manifest = catalogue.manifest(version) if version else None
+    if json:
+        document = _model_document(listed)
+        if version and manifest:
+            document["input"] = manifest.input.to_json()
+            document["output"] = manifest.output.to_json()
+        print_json(document)
+        return
+    terms, name = listed.state.terms, connection.addresses.name
+    payee = listed.owner if int(terms.payee, 16) == 0 else terms.payee
+    share = f"{terms.payee_bps / 100:g} %"
+    print_fields(
+        (
+            ("model", f"{name(listed.registrant)}/{listed.name}"),
+            ("id", listed.id),
+            ("owner", listed.owner),
+            ("price", f"{format_fee(terms.fee, terms.token)}, {share} of it to {name(payee)}"),
+            ("requests", "everybody" if terms.open else "by grant"),
+            ("wait at most", format_duration(terms.max_delay)),
+            ("thresholds", ", ".join(f"{m.name} {shown(m)}" for m in listed.thresholds) or "none"),
+            ("status", "retired" if listed.state.retired else "offered"),
+        )
+    )
+    typer.echo()
+    print_table(
+        ("version", "status", "published", "metrics", "id"),
+        [
+            (
+                f"@{each.number}",
+                each.status.name.lower(),
+                shown_time(each.published_at),
+                _metrics(each),
+                each.id,
+            )
+            for each in listed.versions
+        ],
+    )
+    if version is None or manifest is None:
+        return
+    typer.echo()
+    classes = ", ".join(map(str, manifest.output.classes))
+    print_fields(
+        (
+            ("estimator", manifest.estimator),
+            ("gives", classes or "a number"),
+            ("takes", f"{len(manifest.input.columns)} features"),
+        )
+    )
+    typer.echo()
+    _print_columns(manifest.input)
+
+
+@app.command()
+def retire(
+    model: ModelArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether a model may go.")] = False,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Withdraw a version, or a model with all its versions for good."""
+    import sys
+
+    from modelward.errors import BadInput
+    from modelward.sdk import Owner, connect
+    from modelward.terms import ModelReference
+
+    reference = ModelReference.parse(model)
+    connection = connect(
+        network, account, config=config, default_role="owner", ask_password=ask_password
+    )
+    if reference.version is None and not yes:
+        if not sys.stdin.isatty():
+            raise BadInput(
+                f"Retiring {model} with all its versions cannot be undone; it was not done.",
+                hint="Say --yes to do it, or name one version.",
+            )
+        typer.confirm(f"Retire {model} with all its versions, for good?", abort=True)
+    receipt = Owner(connection).retire(model)
+    typer.echo(f"retired {model} in block {receipt.block_number}, {receipt.gas_used:,} gas")
+
+
+def _print_version(connection: Connection, version: ListedVersion) -> None:
+    from modelward.cli.printing import print_fields
+
+    print_fields(
+        (
+            (
+                "version",
+                f"{connection.addresses.name(version.registrant)}/{version.name}@{version.number}",
+            ),
+            ("metrics", _metrics(version)),
+            ("version id", version.id),
+            ("bundle hash", version.version.bundle_hash),
+            ("stored in", version.version.uri),
+        )
+    )
+
+
+def _print_columns(schema: InputSchema) -> None:
+    from modelward.cli.printing import print_table
+
+    rows = []
+    for column in schema.columns:
+        values = (
+            ", ".join(map(str, column.categories))
+            if column.categories
+            else ""
+            if column.minimum is None
+            else f"{column.minimum:g} to {column.maximum:g}"
+        )
+        rows.append((column.name, column.kind, values))
+    print_table(("feature", "kind", "values"), rows)
+
+
+def _metrics(version: ListedVersion) -> str:
+    from modelward.pipeline.evaluate import shown
+
+    figures = ", ".join(f"{metric.name} {shown(metric)}" for metric in version.version.metrics)
+    by = "self-attested" if version.self_attested else f"attested by {version.version.attestor}"
+    return f"{figures} ({by})"
+
+
+def _model_document(model: ListedModel) -> dict[str, Any]:
+    terms = model.state.terms
+    return {
+        "reference": model.reference,
+        "id": model.id,
+        "owner": model.owner,
+        "name": model.name,
+        "retired": model.state.retired,
+        "terms": {
+            "fee": str(terms.fee),
+            "token": terms.token,
+            "payee": terms.payee,
+            "payee_bps": terms.payee_bps,
+            "max_delay": terms.max_delay,
+            "open": terms.open,
+        },
+        "thresholds": {metric.name: metric.ppm for metric in model.thresholds},
+        "versions": [_version_document(version) for version in model.versions],
+    }
+
+
+def _version_document(version: ListedVersion) -> dict[str, Any]:
+    pinned = version.version
+    return {
+        "reference": version.reference,
+        "id": version.id,
+        "number": version.number,
+        "status": version.status.name.lower(),
+        "published_at": version.published_at,
+        "metrics": {metric.name: metric.ppm for metric in pinned.metrics},
+        "attestor": pinned.attestor,
+        "self_attested": version.self_attested,
+        "bundle_hash": pinned.bundle_hash,
+        "manifest_hash": pinned.manifest_hash,
+        "uri": pinned.uri,
+    }
+
+
+def _bounds(feature: str, text: str) -> tuple[float, float]:
+    from modelward.errors import BadInput
+
+    low, _, high = text.partition(":")
+    try:
+        return float(low), float(high)
+    except ValueError as error:
+        raise BadInput(
+            f"{text!r} is not a range for {feature!r}.", hint="Write it as LOW:HIGH, such as 0:1."
+        ) from error

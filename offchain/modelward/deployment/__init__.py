@@ -1,7 +1,7 @@
 """Deploying the contracts: plan, apply, record, verify."""
 
 from modelward.deployment.apply import Progress
-from modelward.deployment.deploy import Deployment, deploy, load_deployment, plan_deployment
+from modelward.deployment.deployment import Deployment, deploy, load_deployment, plan_deployment
 from modelward.deployment.plan import Action, Step
 from modelward.deployment.record import DeployedContract, Record, record_path
 

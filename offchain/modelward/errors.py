@@ -94,6 +94,44 @@ class PredictionMismatch(CheckFailed):
     """A replay from the pinned bundle gives another prediction than the one delivered."""
 
 
+class EnvelopeError(CheckFailed):
+    """Something sealed does not open."""
+
+
+class EnvelopeMalformed(EnvelopeError):
+    """It is not sealed as this program seals."""
+
+
+class EnvelopeTruncated(EnvelopeError):
+    """Its end is missing."""
+
+
+class EnvelopeReordered(EnvelopeError):
+    """Its chunks are not in their places."""
+
+
+class EnvelopeCorrupted(EnvelopeError):
+    """It was changed, or the content key is another."""
+
+
+class EnvelopeMisplaced(EnvelopeError):
+    """It belongs to another chain, contract, resource or key epoch; `what` says which."""
+
+    def __init__(self, what: str, *, expected: object, actual: object) -> None:
+        shown = [
+            f"0x{each.hex()}" if isinstance(each, bytes) else str(each)
+            for each in (actual, expected)
+        ]
+        super().__init__(f"This is sealed for the {what} {shown[0]}, not for {shown[1]}.")
+        self.what = what
+        self.expected = expected
+        self.actual = actual
+
+
+class KeyNotForReader(EnvelopeError):
+    """A key or message is sealed to somebody else's key, or for another place, or was changed."""
+
+
 # --- 2: bad input --------------------------------------------------------------------------------
 
 

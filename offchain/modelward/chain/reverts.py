@@ -33,15 +33,8 @@ SENTENCES: Mapping[str, str] = {
     "WrongGeneration": "The owner revoked all it had granted since ({signed}, now {current}).",
     "WrongNonce": "The signed grant was redeemed or revoked (nonce {signed}, now {current}).",
     "SignatureExpired": "The signature could be used until {deadline:time}.",
-    "KeyIsZero": "A public key cannot be zero.",
-    # Signatures
-    "SignerIsZero": "The zero address signs nothing.",
-    "SignatureLength": "A signature has {expected} bytes, not {length}.",
-    "SignatureMalleable": "The signature is in its malleable form.",
-    "SignatureUnrecoverable": "No key has made this signature.",
-    "WrongSigner": "{expected} did not sign this.",
-    "SignatureRefused": "The contract {signer} does not accept the signature.",
     "ContentHashIsZero": "The hash of published content cannot be zero.",
+    "KeyIsZero": "A public key cannot be zero.",
     # ModelRegistry
     "InvalidName": "A model's name has 1 to {most} bytes, not {length}.",
     "ModelExists": "The account has a model of that name already ({modelId:hash}).",
@@ -91,6 +84,16 @@ SENTENCES: Mapping[str, str] = {
     "OutputNotInline": "The request asks for the output itself, not for a reference to it.",
     "NothingToWithdraw": "{account} is owed nothing.",
     "TransferFailed": "{to} did not take {amount:wei}; it is still owed.",
+    # Signatures
+    "SignerIsZero": "The zero address signs nothing.",
+    "SignatureLength": "A signature has {expected} bytes, not {length}.",
+    "SignatureMalleable": "The signature is in its malleable form.",
+    "SignatureUnrecoverable": "No key has made this signature.",
+    "WrongSigner": "{expected} did not sign this.",
+    "SignatureRefused": "The contract {signer} does not accept the signature.",
+    # OpenZeppelin
+    "ReentrancyGuardReentrantCall": "The contract was called back in the middle of a call.",
+    "SafeERC20FailedOperation": "The token {token} refused the transfer.",
 }
 """What each custom error means; format specifications are those of `_Words`."""
 
@@ -173,12 +176,13 @@ def refusal_of(data: bytes) -> ContractRefused:
 
 
 @cache
-def _errors() -> dict[bytes, tuple[str, Mapping[str, Any]]]:
-    return {
-        selector: (name, entry)
-        for name in artifact_names()
-        for selector, entry in contract_abi(name).errors.items()
-    }
+def _errors() -> dict[bytes, tuple[str | None, Mapping[str, Any]]]:
+    """Custom errors by selector, each with its contract unless several have it."""
+    found: dict[bytes, tuple[str | None, Mapping[str, Any]]] = {}
+    for name in artifact_names():
+        for selector, entry in contract_abi(name).errors.items():
+            found[selector] = (None if selector in found else name, entry)
+    return found
 
 
 def _revert_data(found: Any) -> bytes | None:

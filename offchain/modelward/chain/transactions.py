@@ -9,6 +9,7 @@ from eth_account import Account as EthAccount
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
+from rlp.exceptions import RLPException
 
 from modelward.chain.encoding import quantity, read_bytes, to_address
 from modelward.chain.fees import Fees
@@ -44,12 +45,16 @@ class SignedTransaction:
 
         Raises `ValueError` when they are no such transaction.
         """
-        fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        try:
+            fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+            sender = to_address(EthAccount.recover_transaction(raw))
+        except (RLPException, ValueError, TypeError, IndexError, KeyError) as error:
+            raise ValueError("These bytes are no signed transaction.") from error
         return cls(
             raw=raw,
             hash=keccak(raw),
             nonce=fields["nonce"],
-            sender=to_address(EthAccount.recover_transaction(raw)),
+            sender=sender,
             call=Call(
                 to=to_address(fields["to"]) if fields["to"] else None,
                 data=bytes(fields["data"]),

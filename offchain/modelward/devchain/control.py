@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
+from eth_utils import encode_hex
+
 from modelward.devchain.faults import invalid_params
 from modelward.devchain.methods import MethodTable
 from modelward.devchain.node import Node
-from modelward.devchain.parameters import address, array, boolean, data, mapping, number, quantity
+from modelward.devchain.parameters import (
+    address,
+    array,
+    boolean,
+    data,
+    hash32,
+    mapping,
+    number,
+    quantity,
+)
 
 METHODS = MethodTable()
 
@@ -64,13 +75,26 @@ def _revert(node: Node, snapshot_id: object) -> bool:
 
 @METHODS.answers("evm_setAutomine", "anvil_setAutomine", least=1)
 def _set_automine(node: Node, enabled: object) -> bool:
+    """Mine transactions at once, or only when told to."""
     node.automine = boolean(enabled, "automine")
+    if node.automine:
+        node.mine_waiting()
     return True
 
 
 @METHODS.answers("anvil_getAutomine", "hardhat_getAutomine")
 def _get_automine(node: Node) -> bool:
     return node.automine
+
+
+@METHODS.answers("anvil_dropTransaction", "hardhat_dropTransaction", least=1)
+def _drop_transaction(node: Node, transaction_hash: object) -> str | None:
+    """Take a waiting transaction out of the pool, as a node that forgets it would."""
+    wanted = hash32(transaction_hash, "transaction hash")
+    if wanted not in node.pool:
+        return None
+    node.pool.remove(wanted)
+    return encode_hex(wanted)
 
 
 @METHODS.answers("anvil_setBalance", "hardhat_setBalance", least=2)

@@ -15,11 +15,14 @@ from eth_utils import encode_hex, to_checksum_address
 
 from modelward.devchain.faults import EXECUTION_REVERTED, RpcFault, refused
 from modelward.devchain.intrinsic import MAX_INITCODE, floor_gas
+from modelward.devchain.ledger import BLOCK_GAS_LIMIT
 
 if TYPE_CHECKING:
     from eth.abc import ComputationAPI, SignedTransactionAPI, StateAPI
 
-CALL_GAS_CAP: Final = 50_000_000
+CALL_GAS_CAP: Final = BLOCK_GAS_LIMIT
+"""Most gas a call may use, whatever it asks for."""
+
 ESTIMATE_PRECISION: Final = 0.015
 """A found gas limit is at most this fraction above the least that works, as in geth."""
 
@@ -161,15 +164,16 @@ def estimate_gas(fresh_state: Callable[[], StateAPI], call: Call, cap: int) -> i
     """
     cap = min(cap, call.gas or cap)
     if call.max_fee:
-        state = fresh_state()
-        allowance = (state.get_balance(call.sender) - call.value) // call.max_fee
-        cap = max(min(cap, allowance), 0)
-    attempt = run(fresh_state(), call, cap)
-    if attempt.is_error:
-        fault = fault_of(attempt)
-        if isinstance(attempt.error, OutOfGas):
+        spare = fresh_state().get_balance(call.sender) - call.value
+        if spare < 0:
+            raise refused("insufficient funds for transfer")
+        cap = min(cap, spare // call.max_fee)
+        if cap < floor_gas(call.data):
             raise refused(f"gas required exceeds allowance ({cap})")
-        raise fault
+    attempt = run(fresh_state(), call, cap)
+    if isinstance(attempt.error if attempt.is_error else None, OutOfGas):
+        raise refused(f"gas required exceeds allowance ({cap})")
+    output_of(attempt)
     used = max(cap - attempt.get_gas_remaining(), floor_gas(call.data))
     low, high = used - 1, cap
     for limit in (used, min(used * 64 // 63 + 2_300, cap)):

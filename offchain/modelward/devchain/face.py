@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import Any, Final
 
 from modelward.devchain import control, reading, sending
@@ -21,6 +22,9 @@ from modelward.devchain.node import Node
 log = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1_000
+MAX_NESTING: Final = 32
+
+_STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 _METHODS: Final[dict[str, Method]] = {**reading.METHODS, **sending.METHODS, **control.METHODS}
 
@@ -28,8 +32,9 @@ _METHODS: Final[dict[str, Method]] = {**reading.METHODS, **sending.METHODS, **co
 def answer_bytes(node: Node, request: bytes) -> bytes:
     """Answer a request in JSON with one in JSON; empty for a notification."""
     try:
+        _check_nesting(request)
         decoded = json.loads(request, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return _encoded(_error(None, RpcFault(PARSE_ERROR, f"parse error: {error}")))
     answer = answer_any(node, decoded)
     return b"" if answer is None else _encoded(answer)
@@ -52,8 +57,8 @@ def answer_one(node: Node, request: object) -> dict[str, Any] | None:
     if not isinstance(request, dict):
         return _error(None, RpcFault(INVALID_REQUEST, "a request must be an object"))
     identity = request.get("id")
-    if isinstance(identity, bool) or not isinstance(identity, str | int | float | None):
-        return _error(None, RpcFault(INVALID_REQUEST, "id must be a string, a number or null"))
+    if isinstance(identity, bool) or not isinstance(identity, str | int | None):
+        return _error(None, RpcFault(INVALID_REQUEST, "id must be a string, an integer or null"))
     if request.get("jsonrpc") != "2.0":
         return _error(identity, RpcFault(INVALID_REQUEST, 'jsonrpc must be "2.0"'))
     if not isinstance(request.get("method"), str):
@@ -89,6 +94,18 @@ def _error(identity: Any, fault: RpcFault) -> dict[str, Any]:
 
 def _encoded(answer: object) -> bytes:
     return json.dumps(answer, separators=(",", ":")).encode()
+
+
+def _check_nesting(request: bytes) -> None:
+    """Refuse deep nesting: py-evm lifts the recursion limit that would stop the JSON decoder."""
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(request):
+        if token[0] in b"[{":
+            depth += 1
+            if depth > MAX_NESTING:
+                raise ValueError(f"nested deeper than {MAX_NESTING} levels")
+        elif token[0] in b"]}":
+            depth -= 1
 
 
 def _no_constant(name: str) -> float:

@@ -108,6 +108,8 @@ class Draft:
     vm: VirtualMachineAPI
     header: BlockHeaderAPI
     transactions: tuple[Mined, ...]
+    unpayable: tuple[bytes, ...]
+    """Hashes of candidates whose sender could not pay any more when their turn came."""
 
 
 class Ledger:
@@ -219,6 +221,7 @@ class Ledger:
         ).copy(state_root=parent.state_root)
         vm = self._chain.get_vm(header)
         mined: list[Mined] = []
+        unpayable: list[bytes] = []
         logs = 0
         while candidates is not None:
             waiting = candidates.next(gas_left=header.gas_limit - header.gas_used)
@@ -226,8 +229,9 @@ class Ledger:
                 break
             try:
                 receipt, computation = vm.apply_transaction(header, waiting.transaction)
-            except ValidationError as refusal:
-                candidates.drop(waiting, str(refusal))
+            except ValidationError:
+                unpayable.append(waiting.hash)
+                candidates.pass_over(waiting.sender)
                 continue
             mined.append(
                 Mined(
@@ -245,7 +249,7 @@ class Ledger:
             )
             logs += len(receipt.logs)
             header = vm.add_receipt_to_header(header, receipt)
-        return Draft(vm, header, tuple(mined))
+        return Draft(vm, header, tuple(mined), tuple(unpayable))
 
     def seal(self, draft: Draft) -> Block:
         """Compute the roots of a draft, whose state can then be read, but do not append it."""

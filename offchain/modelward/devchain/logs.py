@@ -12,9 +12,9 @@ from modelward.devchain.parameters import (
     BlockReference,
     address,
     array,
-    block_reference,
     hash32,
     mapping,
+    numbered_block,
 )
 from modelward.devchain.shapes import JsonObject, log_json
 
@@ -52,16 +52,14 @@ class LogFilter:
             block_hash = hash32(members["blockHash"], "blockHash")
         wanted = members.get("address", [])
         return cls(
-            first=block_reference(members.get("fromBlock", "latest")),
-            last=block_reference(members.get("toBlock", "latest")),
+            first=numbered_block(members.get("fromBlock", "latest")),
+            last=numbered_block(members.get("toBlock", "latest")),
             block_hash=block_hash,
             addresses=frozenset(
                 address(item, "address")
                 for item in (wanted if isinstance(wanted, list) else [wanted])
             ),
-            topics=tuple(
-                _alternatives(item) for item in array(members.get("topics", []), "topics")
-            ),
+            topics=_read_topics(members.get("topics", [])),
         )
 
     def accepts(self, emitter: bytes, topics: tuple[int, ...]) -> bool:
@@ -105,6 +103,13 @@ def _matching(block: Block, wanted: LogFilter) -> Iterator[JsonObject]:
         for offset, log in enumerate(mined.receipt.logs):
             if wanted.accepts(bytes(log.address), tuple(log.topics)):
                 yield log_json(block, mined, log, mined.first_log_index + offset)
+
+
+def _read_topics(value: Any) -> tuple[frozenset[int] | None, ...]:
+    positions = array(value, "topics")
+    if len(positions) > MAX_TOPICS:
+        raise invalid_params(f"exceed max topics: a log has at most {MAX_TOPICS}")
+    return tuple(_alternatives(position) for position in positions)
 
 
 def _alternatives(value: Any) -> frozenset[int] | None:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from eth_utils import to_checksum_address
+from eth.constants import SECPK1_N
+from eth_utils import ValidationError, to_checksum_address
 
 from modelward.devchain.clock import Clock
 from modelward.devchain.faults import RpcFault, invalid_params, refused
 from modelward.devchain.intrinsic import MAX_INITCODE, floor_gas
 from modelward.devchain.ledger import BLOCK_GAS_LIMIT, Block, Draft, Ledger
+from modelward.devchain.parameters import MAX_UINT64, MAX_UINT256
 from modelward.devchain.pool import Pool, Waiting
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ MAX_TRANSACTION_BYTES: Final = 128 * 1024
 SUGGESTED_TIP: Final = 10**9
 """What `eth_maxPriorityFeePerGas` answers, in wei per gas."""
 
-_TYPE_NAMES = {3: "blob (type 3)", 4: "set-code (type 4)"}
+_TYPED = 0x80  # below it the first byte names a type (EIP-2718)
+_KNOWN_TYPES = frozenset({1, 2})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,13 @@ class Node:
         waiting = self._admit(encoded)
         self.pool.add(waiting)
         if self.automine:
-            self.mine()
+            self.mine_waiting()
         return waiting.hash
 
     def _admit(self, encoded: bytes) -> Waiting:
         transaction = self._decode(encoded)
         transaction_hash = bytes(transaction.hash)
-        if transaction_hash in self.pool or self.ledger.transaction(transaction_hash):
+        if transaction_hash in self.pool:
             raise refused("already known")
         if transaction.gas > BLOCK_GAS_LIMIT:
             raise refused(
@@ -83,9 +86,12 @@ class Node:
             )
         check_gas_covers_data(transaction)
         try:
+            transaction.check_signature_validity()
+            if transaction.s > SECPK1_N // 2:
+                raise ValidationError("s is in the upper half of the curve's order")
             sender = transaction.sender
-        except Exception as error:
-            raise refused("invalid sender: the signature is not valid") from error
+        except ValidationError as error:
+            raise refused(f"invalid sender: {error}") from error
         self._arrivals += 1
         waiting = Waiting(transaction, transaction_hash, sender, self._arrivals)
         self._check_against_state(waiting)
@@ -98,13 +104,15 @@ class Node:
             raise refused(
                 f"oversized data: transaction size {len(encoded)}, limit {MAX_TRANSACTION_BYTES}"
             )
-        if encoded[0] in _TYPE_NAMES:
-            raise refused(f"transaction type not supported: {_TYPE_NAMES[encoded[0]]}")
+        if encoded[0] < _TYPED and encoded[0] not in _KNOWN_TYPES:
+            raise refused(f"transaction type not supported: {encoded[0]:#x}")
         try:
             transaction = self.ledger.decode(encoded)
-            transaction.validate()
         except Exception as error:
             raise invalid_params(f"failed to decode the signed transaction: {error}") from error
+        amounts = (transaction.value, transaction.max_fee_per_gas, transaction.gas)
+        if max(amounts) > MAX_UINT256 or transaction.nonce >= MAX_UINT64:
+            raise invalid_params("failed to decode the signed transaction: a number is too large")
         chain_id = transaction.chain_id
         if chain_id is not None and chain_id != self.ledger.chain_id:
             raise refused(
@@ -170,12 +178,20 @@ class Node:
         parent = self.ledger.head
         if timestamp is not None:
             self.promise_timestamp(timestamp)
-        block = self.ledger.append(self.draft(self.clock.stamp(parent.timestamp)))
-        for mined in block.transactions:
-            waiting = self.pool.get(mined.hash)
-            if waiting is not None:
-                self.pool.remove(waiting)
+        draft = self.draft(self.clock.stamp(parent.timestamp))
+        block = self.ledger.append(draft)
+        for done in (*(mined.hash for mined in block.transactions), *draft.unpayable):
+            self.pool.remove(done)
         return block
+
+    def mine_waiting(self) -> None:
+        """Mine blocks until nothing that waits can be mined."""
+        while self.pool:
+            nonce_of = self.ledger.state(self.ledger.head).get_nonce
+            candidates = self.pool.candidates(self.ledger.next_base_fee, nonce_of)
+            if candidates.next(BLOCK_GAS_LIMIT) is None:
+                break
+            self.mine()
 
     def promise_timestamp(self, timestamp: int) -> None:
         """Stamp the next block with `timestamp`, in seconds.
@@ -227,12 +243,11 @@ class Node:
             raise invalid_params(
                 f"reorg depth {depth} is not between 1 and the height {self.ledger.head.number}"
             )
-        before = self.snapshot()
         height = self.ledger.head.number
         fork, *old_blocks = self.ledger.blocks(height - depth, height)
+        pool, automine = self.pool, self.automine
         self.ledger.truncate(fork)
-        self.pool = Pool()
-        self.automine = False
+        self.pool, self.automine = Pool(), False
         try:
             for index, old in enumerate(old_blocks):
                 for encoded, place in transactions:
@@ -245,9 +260,7 @@ class Node:
             self.ledger.restore(old_blocks)
             raise
         finally:
-            snapshot = self._snapshots.pop(before)
-            self.automine = snapshot.automine
-            self.pool = snapshot.pool
+            self.pool, self.automine = pool, automine
         self._snapshots = {
             number: kept
             for number, kept in self._snapshots.items()

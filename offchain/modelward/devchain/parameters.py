@@ -102,9 +102,7 @@ def mapping(value: object, name: str) -> dict[str, Any]:
 
 
 def block_reference(value: object) -> BlockReference:
-    """Read a block tag, a number, or an object with `blockNumber` or `blockHash` (EIP-1898)."""
-    if isinstance(value, str) and value in _TAGS:
-        return BlockReference(tag=value)
+    """Read a tag, a number, a hash, or an object with `blockNumber` or `blockHash` (EIP-1898)."""
     if isinstance(value, Mapping):
         members = mapping(value, "block")
         if ("blockHash" in members) == ("blockNumber" in members):
@@ -114,6 +112,13 @@ def block_reference(value: object) -> BlockReference:
         value = members["blockNumber"]
     if isinstance(value, str) and len(value) == 66:
         return BlockReference(hash=hash32(value, "block hash"))
+    return numbered_block(value)
+
+
+def numbered_block(value: object) -> BlockReference:
+    """Read a block tag or a number."""
+    if isinstance(value, str) and value in _TAGS:
+        return BlockReference(tag=value)
     return BlockReference(number=quantity(value, "block", maximum=MAX_UINT64))
 
 

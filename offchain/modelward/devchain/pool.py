@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -64,10 +64,6 @@ class Pool:
         """Return what waits for that sender and nonce."""
         return self._by_sender.get(sender, {}).get(nonce)
 
-    def all(self) -> Iterator[Waiting]:
-        """Yield everything that waits, in order of arrival."""
-        yield from sorted(self._by_hash.values(), key=lambda waiting: waiting.arrival)
-
     def replaces(self, newcomer: Waiting) -> bool:
         """Tell whether its fees let it in where another transaction may already wait."""
         present = self.at(newcomer.sender, newcomer.nonce)
@@ -83,13 +79,14 @@ class Pool:
         """Let a transaction wait, in place of one with the same sender and nonce."""
         present = self.at(waiting.sender, waiting.nonce)
         if present is not None:
-            self.remove(present)
+            self.remove(present.hash)
         self._by_sender.setdefault(waiting.sender, {})[waiting.nonce] = waiting
         self._by_hash[waiting.hash] = waiting
 
-    def remove(self, waiting: Waiting) -> None:
+    def remove(self, transaction_hash: bytes) -> None:
         """Take a transaction out; does nothing if it is gone."""
-        if self._by_hash.pop(waiting.hash, None) is None:
+        waiting = self._by_hash.pop(transaction_hash, None)
+        if waiting is None:
             return
         nonces = self._by_sender[waiting.sender]
         del nonces[waiting.nonce]
@@ -107,7 +104,7 @@ class Pool:
         """Drop what can never be mined because its nonce has been used."""
         for waiting in tuple(self._by_hash.values()):
             if waiting.nonce < account_nonce(waiting.sender):
-                self.remove(waiting)
+                self.remove(waiting.hash)
 
     def copy(self) -> Pool:
         """Return an independent copy."""
@@ -122,10 +119,7 @@ class Pool:
 
 
 class Candidates:
-    """One pass over the pool while a block is built; the pool itself is not changed.
-
-    Transactions the block refused are in `dropped`, with the reason.
-    """
+    """One pass over the pool while a block is built; the pool itself is not changed."""
 
     def __init__(
         self,
@@ -136,7 +130,6 @@ class Candidates:
         self._by_sender = by_sender
         self._base_fee = base_fee
         self._heads: dict[Address, Waiting] = {}
-        self.dropped: list[tuple[Waiting, str]] = []
         for sender in by_sender:
             self._offer(sender, account_nonce(sender))
 
@@ -158,7 +151,6 @@ class Candidates:
         self._offer(best.sender, best.nonce + 1)
         return best
 
-    def drop(self, waiting: Waiting, reason: str) -> None:
-        """Note that the block refused a transaction; its sender's later ones wait."""
-        self.dropped.append((waiting, reason))
-        self._heads.pop(waiting.sender, None)
+    def pass_over(self, sender: Address) -> None:
+        """Offer nothing more of this sender, whose transaction the block refused."""
+        self._heads.pop(sender, None)

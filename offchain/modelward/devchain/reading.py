@@ -23,6 +23,7 @@ from modelward.devchain.parameters import (
     boolean,
     data,
     hash32,
+    numbered_block,
     quantity,
     slot,
 )
@@ -135,6 +136,9 @@ def _balance(node: Node, account: object, block: object = None) -> str:
 @METHODS.answers("eth_getTransactionCount", least=1, most=2)
 def _transaction_count(node: Node, account: object, block: object = None) -> str:
     sender = address(account, "address")
+    reference = LATEST if block is None else block_reference(block)
+    if reference.tag == "pending":
+        return hex(node.pending_nonce(sender))
     return hex(state_at(node, block).get_nonce(sender))
 
 
@@ -183,6 +187,10 @@ def _gas_estimate(node: Node, message: object, block: object = None) -> str:
 # --- blocks and transactions ---------------------------------------------------------------------
 
 
+def _by_hash(block_hash: object) -> BlockReference:
+    return BlockReference(hash=hash32(block_hash, "block hash"))
+
+
 def _block_answer(block: Block | None, reference: BlockReference, full: bool) -> JsonObject | None:
     if block is None:
         return None
@@ -191,29 +199,31 @@ def _block_answer(block: Block | None, reference: BlockReference, full: bool) ->
 
 @METHODS.answers("eth_getBlockByNumber", least=1, most=2)
 def _block_by_number(node: Node, block: object, full: object = False) -> JsonObject | None:
-    reference = block_reference(block)
+    reference = numbered_block(block)
     whole = boolean(full, "full transactions flag")
     return _block_answer(find_block(node, reference), reference, whole)
 
 
 @METHODS.answers("eth_getBlockByHash", least=1, most=2)
 def _block_by_hash(node: Node, block_hash: object, full: object = False) -> JsonObject | None:
-    reference = BlockReference(hash=hash32(block_hash, "block hash"))
+    reference = _by_hash(block_hash)
     whole = boolean(full, "full transactions flag")
     return _block_answer(find_block(node, reference), reference, whole)
 
 
-@METHODS.answers(
-    "eth_getBlockTransactionCountByNumber", "eth_getBlockTransactionCountByHash", least=1
-)
-def _block_transaction_count(node: Node, block: object) -> str | None:
-    found = find_block(node, block_reference(block))
+def _transaction_count_of(node: Node, reference: BlockReference) -> str | None:
+    found = find_block(node, reference)
     return None if found is None else hex(len(found.transactions))
 
 
-@METHODS.answers("eth_getUncleCountByBlockNumber", "eth_getUncleCountByBlockHash", least=1)
-def _uncle_count(node: Node, block: object) -> str | None:
-    return None if find_block(node, block_reference(block)) is None else hex(0)
+@METHODS.answers("eth_getBlockTransactionCountByNumber", least=1)
+def _transaction_count_by_number(node: Node, block: object) -> str | None:
+    return _transaction_count_of(node, numbered_block(block))
+
+
+@METHODS.answers("eth_getBlockTransactionCountByHash", least=1)
+def _transaction_count_by_hash(node: Node, block_hash: object) -> str | None:
+    return _transaction_count_of(node, _by_hash(block_hash))
 
 
 @METHODS.answers("eth_getTransactionByHash", least=1)
@@ -228,16 +238,22 @@ def _transaction_by_hash(node: Node, transaction_hash: object) -> JsonObject | N
     return waiting_json(waiting.transaction, waiting.hash, waiting.sender)
 
 
-@METHODS.answers(
-    "eth_getTransactionByBlockNumberAndIndex", "eth_getTransactionByBlockHashAndIndex", least=2
-)
-def _transaction_by_index(node: Node, block: object, index: object) -> JsonObject | None:
-    reference = block_reference(block)
-    found = find_block(node, reference)
+def _transaction_at(node: Node, reference: BlockReference, index: object) -> JsonObject | None:
     place = quantity(index, "transaction index", maximum=MAX_UINT64)
+    found = find_block(node, reference)
     if found is None or place >= len(found.transactions):
         return None
     return transaction_json(found, found.transactions[place], pending=reference.tag == "pending")
+
+
+@METHODS.answers("eth_getTransactionByBlockNumberAndIndex", least=2)
+def _transaction_by_number(node: Node, block: object, index: object) -> JsonObject | None:
+    return _transaction_at(node, numbered_block(block), index)
+
+
+@METHODS.answers("eth_getTransactionByBlockHashAndIndex", least=2)
+def _transaction_by_block_hash(node: Node, block_hash: object, index: object) -> JsonObject | None:
+    return _transaction_at(node, _by_hash(block_hash), index)
 
 
 @METHODS.answers("eth_getRawTransactionByHash", least=1)
@@ -292,7 +308,7 @@ def _blob_base_fee(node: Node) -> str:
 def _fee_history(node: Node, count: object, newest: object, percentiles: Any = None) -> JsonObject:
     from modelward.devchain.fee_history import fee_history_json, read_count, read_percentiles
 
-    last = existing_block(node, block_reference(newest))
+    last = existing_block(node, numbered_block(newest))
     if last.number > node.ledger.head.number:
         last = node.ledger.head
     return fee_history_json(node.ledger, read_count(count), last, read_percentiles(percentiles))

@@ -41,11 +41,6 @@ def _send(node: Node, message: object) -> str:
     return encode_hex(node.submit(_signed(node, read_call(node, message))))
 
 
-@METHODS.answers("eth_signTransaction", least=1)
-def _sign(node: Node, message: object) -> dict[str, str]:
-    return {"raw": encode_hex(_signed(node, read_call(node, message)))}
-
-
 def _signed(node: Node, call: Call) -> bytes:
     """Fill in nonce, gas and fees, and sign.
 

@@ -68,6 +68,15 @@ contract Probe {
         this.set(newValue, "nested");
     }
 
+    /// Calls itself as deep as the gas or the EVM lets it, and tells how deep that was.
+    function dive(uint256 depth) external view returns (uint256) {
+        try this.dive(depth + 1) returns (uint256 deepest) {
+            return deepest;
+        } catch {
+            return depth;
+        }
+    }
+
     function where() external view returns (uint256 number, uint256 timestamp, bytes32 parent) {
         return (block.number, block.timestamp, blockhash(block.number - 1));
     }

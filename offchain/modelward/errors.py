@@ -132,6 +132,10 @@ class KeyNotForReader(EnvelopeError):
     """A key or message is sealed to somebody else's key, or for another place, or was changed."""
 
 
+class EpochNotGranted(EnvelopeError):
+    """The key at hand is of an earlier epoch than what was sealed."""
+
+
 # --- 2: bad input --------------------------------------------------------------------------------
 
 

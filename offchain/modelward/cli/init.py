@@ -18,14 +18,12 @@ def write_starter(
 ) -> None:
     """Write a starter deploy.toml: networks, contracts, account names."""
     file = directory / FILE_NAME
+    if file.exists():
+        raise ConfigurationError(f"{file.absolute()} exists, and is not written over.", file=file)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as out:
             out.write(starter())
-    except FileExistsError as error:
-        raise ConfigurationError(
-            f"{file.absolute()} exists, and is not written over.", file=file
-        ) from error
     except OSError as error:
         raise ConfigurationError(
             f"{file.absolute()} cannot be written: {error.strerror}.", file=file

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
 
 from eth.chains.base import MiningChain
+from eth.constants import ZERO_HASH32
 from eth.vm.chain_context import ChainContext
 from eth.vm.forks.london.headers import calculate_expected_base_fee_per_gas
 from eth_tester import PyEVMBackend
@@ -138,7 +139,8 @@ class Ledger:
                     # makes two chains with the same id and accounts tell apart by genesis hash
                     "extra_data": os.urandom(32) if genesis_seed is None else keccak(genesis_seed),
                 }
-            ),
+            )
+            | {"parent_beacon_block_root": ZERO_HASH32},
             genesis_state={
                 address: {"balance": DEVELOPMENT_BALANCE, "nonce": 0, "code": b"", "storage": {}}
                 for address in self.accounts
@@ -217,6 +219,7 @@ class Ledger:
         header = self._chain.create_header_from_parent(
             parent.header,
             timestamp=timestamp,
+            parent_beacon_block_root=ZERO_HASH32,
             extra_data=self._branch.to_bytes(8, "big").lstrip(b"\0"),
         ).copy(state_root=parent.state_root)
         vm = self._chain.get_vm(header)

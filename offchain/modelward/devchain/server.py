@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES: Final = 8 * 1024 * 1024
 LAST_ANSWER_SECONDS: Final = 5
+LINGER_SECONDS: Final = 1
+LINGER_READS: Final = 256
 IDLE_SECONDS: Final = 300
 """How long a connection may stay silent before it is closed."""
 
@@ -225,6 +227,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
+        self.wfile.flush()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Read what a refused client still sends: closing at once could cost it the answer."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(LINGER_SECONDS)
+            for _ in range(LINGER_READS):
+                if not self.connection.recv(65_536):
+                    break
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Log requests at debug level."""

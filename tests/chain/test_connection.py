@@ -6,6 +6,7 @@ import pytest
 
 from modelward.chain.connection import Chain
 from modelward.config import Network
+from modelward.devchain import launch
 from modelward.errors import (
     ConfigurationError,
     ContractRefused,
@@ -179,3 +180,15 @@ def test_a_revert_is_the_contracts_word_over_http_too(remote, data_share, outsid
     with pytest.raises(ContractRefused) as caught:
         remote.call(call.to, call.data, sender=outsider.address)
     assert caught.value.error == "AccessDenied"
+
+
+@pytest.mark.slow
+def test_a_node_with_moving_tags_confirms_by_them(config, configured):
+    with launch(arguments=("--no-mining", "--slots-in-an-epoch", "2")) as anvil:
+        chain = Chain.connect(replace(config.network("local"), url=anvil.url))
+        chain.rpc("anvil_mine", [hex(10)])
+
+        safe = configured(chain, finality="safe").confirmed_head()
+        finalized = configured(chain, finality="finalized").confirmed_head()
+
+        assert finalized.number < safe.number < chain.confirmed_head().number == 10

@@ -310,3 +310,17 @@ def test_anvil_is_sent_to_through_the_same_code(config):
             owner.broadcast(owner.prepare(Call(NOBODY, b"", 1), nonce=0))
         with pytest.raises(InsufficientFunds):
             owner.send(Call(NOBODY, b"", 10**24))
+
+
+def test_a_transaction_that_a_reorganisation_dropped_is_waited_for_again(owner, devchain):
+    snapshot = devchain.snapshot()
+    signed = owner.prepare(PAYMENT)
+    owner.broadcast(signed)
+    assert owner.wait(signed.hash).succeeded
+
+    devchain.revert(snapshot)
+    with pytest.raises(TimedOut, match="was not mined"):
+        owner.wait(signed.hash, timeout=0)
+
+    assert owner.broadcast(signed) == signed.hash
+    assert owner.wait(signed.hash).succeeded

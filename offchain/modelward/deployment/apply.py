@@ -43,6 +43,7 @@ def apply(
         if step.action is not Action.KEEP:
             record, receipt = _deploy(step, sender, record, path)
             last = receipt
+        _save_standard_input(step, path)
         if progress is not None:
             progress(step, record.contracts[step.spec.name], receipt)
     if last is not None:
@@ -72,9 +73,6 @@ def resume(sender: Sender, record: Record, path: Path) -> Record:
 def _deploy(step: Step, sender: Sender, record: Record, path: Path) -> tuple[Record, Receipt]:
     name = step.spec.name
     arguments = step.arguments(record.addresses)
-    write_whole(
-        path.with_suffix("") / f"{name}.json", json.dumps(standard_input(name), indent=1) + "\n"
-    )
     with sender.turn():
         signed = sender.prepare(Call(None, step.artifact.bytecode + arguments))
         pending = PendingContract(
@@ -113,6 +111,12 @@ def _conclude(
         source_hash=pending.source_hash,
     )
     return _saved(record.with_contract(contract), path), receipt
+
+
+def _save_standard_input(step: Step, path: Path) -> None:
+    saved = path.with_suffix("") / f"{step.spec.name}.json"
+    if step.action is not Action.KEEP or not saved.exists():
+        write_whole(saved, json.dumps(standard_input(step.spec.name), indent=1) + "\n")
 
 
 def _saved(record: Record, path: Path) -> Record:

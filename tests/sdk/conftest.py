@@ -10,6 +10,7 @@ import pytest
 from modelward.chain.accounts import Account
 from modelward.commitments import result_commitment
 from modelward.content.store import ContentStore
+from modelward.models.bundle import open_bundle
 from modelward.models.runner import Runner
 from modelward.sdk import Catalogue, Connection, Owner, PublishedVersion, Requester
 from modelward.sdk.history import opened_input, read_history
@@ -106,7 +107,8 @@ class HandWorker:
         history = read_history(self.connection, request)
         catalogue = Catalogue(self.connection)
         offer = history.requested.offer
-        bundle = catalogue.bundle(catalogue.version_by_id(offer.model_id, offer.version_id))
+        version = catalogue.version_by_id(offer.model_id, offer.version_id)
+        bundle = open_bundle(catalogue.bundle(version), version.version.bundle_hash)
         row = bundle.manifest.input.decode_row(
             opened_input(self.connection, history).canonical_input
         )

@@ -41,6 +41,7 @@ class Noun(NamedTuple):
 
 
 NOUNS: dict[str, Noun] = {
+    "demo": Noun("modelward.cli.demo:show_demo", "Run the whole story once, in one process."),
     "init": Noun("modelward.cli.init:write_starter", "Write a starter deploy.toml."),
     "compile": Noun("modelward.cli.compile:compile_contracts", "Compile the contracts."),
     "node": Noun("modelward.cli.node:run_node", "Run a development chain."),

@@ -16,7 +16,7 @@ from modelward.errors import (
     UnknownModel,
     UnknownVersion,
 )
-from modelward.models.bundle import LoadedBundle, open_bundle, read_manifest
+from modelward.models.bundle import read_manifest
 from modelward.models.manifest import MAX_MANIFEST_BYTES, Manifest
 from modelward.sdk.connection import Connection
 from modelward.terms import (
@@ -164,14 +164,12 @@ class Catalogue:
         data = self._content(pinned, version, "manifest", limit=MAX_MANIFEST_BYTES)
         return read_manifest(data, pinned)
 
-    def bundle(self, version: ListedVersion) -> LoadedBundle:
-        """The bundle of a version, checked against the hashes in the registry before it is read.
+    def bundle(self, version: ListedVersion) -> bytes:
+        """The stored bytes of a version's bundle, checked against the hash in the registry.
 
-        Raises `ContentMissing`, `StoreUnavailable`, `HashMismatch` or `InvalidBundle`.
+        Raises `ContentMissing`, `StoreUnavailable` or `HashMismatch`.
         """
-        pinned = version.version
-        data = self._content(pinned.content_hash, version, "bundle")
-        return open_bundle(data, pinned.bundle_hash, pinned.manifest_hash)
+        return self._content(version.version.content_hash, version, "bundle")
 
     def _content(self, digest: bytes, version: ListedVersion, what: str, **limit: int) -> bytes:
         store: ContentStore = self._connection.store

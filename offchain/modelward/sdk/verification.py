@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from modelward.chain.encoding import to_hex
 from modelward.errors import PredictionMismatch
 from modelward.models.output import Prediction, decode_output, outputs_agree
-from modelward.models.runner import Runner
+from modelward.models.sandbox import Sandbox
 from modelward.sdk.catalogue import Catalogue, ListedVersion
 from modelward.sdk.connection import Connection
 from modelward.sdk.history import opened_input, read_history
 from modelward.sdk.result import check_commitment, require_answer
-from modelward.terms import RequestId
+from modelward.terms import RequestId, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,13 @@ class Verification:
     checks: tuple[Check, ...]
 
 
-def verify(connection: Connection, request: RequestId) -> Verification:
+def verify(
+    connection: Connection, request: RequestId, *, sandbox: Sandbox | None = None
+) -> Verification:
     """Recompute everything an answer rests on, and replay the prediction from the pinned bundle.
+
+    The bundle is a stranger's: it is opened in a process with limits, a new one unless `sandbox` is
+    given.
 
     Raises:
         UnknownRequest, NotAnswered, RequestRefused: there is no answer to verify.
@@ -51,7 +56,8 @@ def verify(connection: Connection, request: RequestId) -> Verification:
         CommitmentMismatch: the output delivered is not the one committed to.
         HashMismatch: the store's bundle is not the one the version pins.
         PredictionMismatch: the pinned model gives another prediction.
-        InvalidBundle, ContentMissing, StoreUnavailable: the bundle cannot be had.
+        ContentMissing, StoreUnavailable, InvalidBundle: the bundle cannot be had or opened.
+        PredictionFailed, PredictionAborted, SandboxUnavailable: it cannot be run.
     """
     history = read_history(connection, request)
     checks = [Check("The terms on chain hash to the request's id", to_hex(history.id))]
@@ -70,17 +76,19 @@ def verify(connection: Connection, request: RequestId) -> Verification:
     offer = history.requested.offer
     version = catalogue.version_by_id(offer.model_id, offer.version_id)
     checks.append(Check("The version hashes to the id the request pins", to_hex(version.id)))
+    pinned = version.version
     bundle = catalogue.bundle(version)
-    checks.append(Check("The bundle has the hash the version pins", to_hex(bundle.hash)))
-
-    schema, spec = bundle.manifest.input, bundle.manifest.output
-    [replayed] = Runner(bundle).predict([schema.decode_row(opened.canonical_input)])
+    spec = catalogue.manifest(version).output
+    checks.append(
+        Check("Bundle and manifest have the hashes the version pins", to_hex(pinned.bundle_hash))
+    )
+    replayed = _replay(sandbox, bundle, pinned, opened.canonical_input)
     delivered_prediction = decode_output(spec, output)
     replayed_prediction = decode_output(spec, replayed)
     if not outputs_agree(spec, output, replayed):
         raise PredictionMismatch(
-            f"The worker delivered {delivered_prediction}, "
-            f"and the pinned model predicts {replayed_prediction} for this input.",
+            f"The worker delivered {_in_full(delivered_prediction)}, "
+            f"and the pinned model gives {_in_full(replayed_prediction)} for this input.",
             hint="The answer on chain is the worker's word; this replay is evidence against it.",
         )
     identical = output == replayed
@@ -100,3 +108,19 @@ def verify(connection: Connection, request: RequestId) -> Verification:
         identical=identical,
         checks=tuple(checks),
     )
+
+
+def _replay(
+    sandbox: Sandbox | None, bundle: bytes, pinned: Version, canonical_input: bytes
+) -> bytes:
+    if sandbox is None:
+        with Sandbox() as own:
+            return _replay(own, bundle, pinned, canonical_input)
+    if not sandbox.holds(pinned.bundle_hash):
+        sandbox.open(bundle, pinned.bundle_hash, pinned.manifest_hash)
+    return sandbox.predict(pinned.bundle_hash, canonical_input)
+
+
+def _in_full(prediction: Prediction) -> str:
+    scores = ", ".join(f"{label} {score:f}" for label, score in prediction.scores.items())
+    return f"{prediction} ({scores})" if scores else str(prediction)

@@ -1,0 +1,10 @@
+"""The whole story in one process: train, publish, grant, pay, predict, verify, refund, withdraw.
+
+The chain is the embedded one, in the same process and without anybody else on it. All the rest,
+contracts, bundle, store, journal, worker and the process it predicts in, is what runs elsewhere.
+"""
+
+from modelward.demo.statements import Statement, statements
+from modelward.demo.story import DemoCheck, DemoReport, run_demo
+
+__all__ = ["DemoCheck", "DemoReport", "Statement", "run_demo", "statements"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
@@ -10,10 +10,18 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from modelward.models.bundle import LoadedBundle, open_bundle
 from modelward.models.schema import Column, InputSchema, Row
 from modelward.pipeline.package import PackagedModel, package
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small models gain nothing from a second thread, and a busy machine loses by it."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -147,6 +147,8 @@ def _csv_rows(text: str, schema: InputSchema, name: str) -> list[Any]:
         lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:
         raise InvalidInput(f"{name} is not valid CSV: {error}.") from error
+    if not lines:
+        return []
     header: Sequence[str] | None = [cell.strip() for cell in lines[0][1]]
     if _are_values(cast(Sequence[str], header), schema):
         header = None

@@ -32,7 +32,7 @@ HIGHER_IS_BETTER: Mapping[Task, Mapping[str, bool]] = {
 }
 """The metrics of each task, and whether a higher figure is the better one."""
 
-_INT64 = 2**63
+_LARGEST_FIGURE = (2**63 - 1) // PPM
 
 
 @dataclass(frozen=True)
@@ -226,10 +226,10 @@ def _metrics(task: Task, figures: Mapping[str, float]) -> tuple[Metric, ...]:
 
 def _ppm(value: object, rounding: str) -> int:
     """Parts per million of a number, as exact as its shortest decimal spelling."""
-    ppm = Decimal(str(value)) * PPM
-    if abs(ppm) >= _INT64:
+    number = Decimal(str(value))
+    if abs(number) > _LARGEST_FIGURE:
         raise InvalidTerms(f"{value} is too large for a metric.")
-    return int(ppm.to_integral_value(rounding))
+    return int((number * PPM).to_integral_value(rounding))
 
 
 # --- thresholds ----------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def parse_thresholds(task: Task, thresholds: Mapping[str, object]) -> tuple[Metr
             if isinstance(value, bool):
                 raise InvalidOperation
             ppm = _ppm(value, ROUND_CEILING if better else ROUND_FLOOR)
-        except (InvalidOperation, ValueError, OverflowError) as error:
+        except (InvalidOperation, ValueError) as error:
             raise InvalidTerms(f"The threshold {value!r} for {name} is not a number.") from error
         parsed.append(Metric(name, better, ppm))
     return tuple(parsed)

@@ -110,8 +110,12 @@ def deployed_chain(tmp_path_factory: pytest.TempPathFactory) -> DeployedChain:
 
 @pytest.fixture
 def devchain(deployed_chain: DeployedChain) -> Iterator[DevChain]:
-    """The chain with the contracts on it; whatever a test does to it is undone afterwards."""
+    """The chain with the contracts on it; whatever a test does to it is undone afterwards.
+
+    Its head is new, however long ago the contracts were deployed.
+    """
     snapshot = deployed_chain.devchain.snapshot()
+    deployed_chain.devchain.mine()
     yield deployed_chain.devchain
     deployed_chain.devchain.revert(snapshot)
 

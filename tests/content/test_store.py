@@ -119,6 +119,16 @@ def test_nothing_appears_in_the_store_before_it_is_whole(tmp_path, monkeypatch):
     assert store.put(DATA) == DIGEST
 
 
+def test_others_may_read_what_the_umask_lets_them(tmp_path):
+    store = ContentStore(str(tmp_path))
+    before = os.umask(0o027)
+    try:
+        store.put(DATA)
+    finally:
+        os.umask(before)
+    assert Path(stored_at(store, DIGEST)).stat().st_mode & 0o777 == 0o640
+
+
 def test_many_writers_of_one_object_agree(tmp_path):
     def put_and_get(_: int) -> bytes:
         store = ContentStore(str(tmp_path))

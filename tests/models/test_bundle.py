@@ -18,7 +18,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from modelward.errors import HashMismatch, InvalidBundle
 from modelward.models import bundle as bundles
 from modelward.models import estimators
-from modelward.models.bundle import open_bundle, write_bundle
+from modelward.models.bundle import fingerprint, open_bundle, write_bundle
 from modelward.models.output import OutputSpec
 from modelward.models.schema import InputSchema
 
@@ -75,6 +75,18 @@ def test_a_bundle_of_another_manifest_is_refused(breast_cancer):
     bundle = breast_cancer.bundle
     with pytest.raises(HashMismatch, match="manifest"):
         open_bundle(bundle.data, bundle.hash, bytes(32))
+
+
+def test_a_fingerprint_is_that_of_the_estimator_and_not_of_the_bytes(breast_cancer):
+    manifest = breast_cancer.manifest
+    estimator = fitted()
+    one, again = (write_bundle(estimator, manifest) for _ in range(2))
+    refitted = write_bundle(fitted(), manifest)
+    assert refitted.hash != one.hash
+    assert fingerprint(one) == fingerprint(again) == fingerprint(refitted)
+    estimator[-1].coef_[0, 0] += 1e-9
+    assert fingerprint(write_bundle(estimator, manifest)) != fingerprint(one)
+    assert fingerprint(write_bundle(fitted(MinMaxScaler()), manifest)) != fingerprint(one)
 
 
 # --- the archive ---------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +34,25 @@ def test_a_manifest_survives_its_bytes(breast_cancer, wine, diabetes):
 def test_a_manifest_with_another_hash_is_not_read(breast_cancer):
     with pytest.raises(HashMismatch):
         read_manifest(b"not even JSON", breast_cancer.bundle.manifest_hash)
+
+
+def test_reading_one_needs_no_numerical_library(breast_cancer):
+    program = (
+        "import sys\n"
+        "from modelward.models.bundle import read_manifest\n"
+        "from modelward.models import output, rows, runner\n"
+        "from modelward.pipeline import held_out, package\n"
+        "read_manifest(sys.stdin.buffer.read(), bytes.fromhex(sys.argv[1]))\n"
+        "print(sorted({'numpy', 'pandas', 'scipy', 'sklearn', 'skops'} & set(sys.modules)))\n"
+    )
+    bundle = breast_cancer.bundle
+    printed = subprocess.run(
+        [sys.executable, "-c", program, bundle.manifest_hash.hex()],
+        input=bundle.manifest_bytes,
+        capture_output=True,
+        check=True,
+    )
+    assert printed.stdout == b"[]\n"
 
 
 def test_its_bytes_are_sorted_json_without_white_space(breast_cancer):

@@ -7,7 +7,7 @@ other file systems what was written is read back before `put` returns.
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -130,14 +130,19 @@ def _protocols(filesystem: Any) -> tuple[str, ...]:
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
+    """Write beside the target and rename, so that it is whole or not there, after a crash too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".incoming-")
+    incoming = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with incoming.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        incoming.replace(path)
+    finally:
+        incoming.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -19,7 +19,7 @@ from modelward.models.schema import Bounds, Row, infer_schema, input_frame
 from modelward.pipeline.evaluate import Evaluation, check_thresholds, evaluate, parse_thresholds
 from modelward.terms import Metric, check_model_name
 
-CHECKED_ROWS = 100
+CHECKED_ROWS = 50
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ def package(
 
     `inputs` (a table of rows) and `labels` (one a row) are held out: the metrics, and the ranges
     not stated in `ranges`, come from them. `lineage` maps names to salted hashes for the manifest.
+    The bundle holds the whole fitted state: that of neighbours and kernel machines has training
+    rows in it.
 
     Raises:
         UnsupportedEstimator, UnfittedEstimator: the estimator cannot be published.

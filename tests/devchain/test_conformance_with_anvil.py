@@ -43,6 +43,7 @@ def calldata(signature, *words):
 
 
 SET_7 = calldata("set(uint256,string)", word(7), word(64), word(2), "6869".ljust(64, "0"))
+SET_0 = calldata("set(uint256,string)", word(0), word(64), word(0))
 SET_101 = calldata("set(uint256,string)", word(101), word(64), word(0))
 CHANGED = "0x" + keccak(text="Changed(address,uint256,string)").hex()
 
@@ -146,6 +147,9 @@ def play(rpc, creation):
     step("unknown sender", "eth_sendTransaction", {"from": STRANGER, "to": OWNER})
     failed = mined(rpc("eth_sendTransaction", {**change, "data": SET_101, "gas": "0x30000"}))
     step("failed transaction", "eth_getTransactionReceipt", failed)
+    for name, fields in SENT_FOR_THEIR_GAS.items():
+        message = {"from": OWNER, "to": contract, **fields}
+        step(name, "eth_getTransactionReceipt", mined(rpc("eth_sendTransaction", message)))
     step("time", "evm_increaseTime", 60)
     step("mine", "evm_mine")
     step("past timestamp", "evm_setNextBlockTimestamp", 5)
@@ -168,6 +172,16 @@ def play(rpc, creation):
 NESTED = calldata("setThroughCall(uint256)", word(9))
 DEMANDING = calldata("demandGas(uint256)", word(3_000_000))
 
+SENT_FOR_THEIR_GAS = {
+    "refund": {"data": SET_0},
+    "data floor": {"to": DEPLOYER, "data": "0x" + "ff00" * 2000},
+    "data floor of a call": {"data": SET_7 + "ff" * 4000},
+    "access list": {"data": SET_7, "accessList": [{"address": STRANGER, "storageKeys": []}]},
+    "failed creation": {"to": None, "data": "0x5f5ffd", "gas": "0xffff"},
+    "empty creation": {"to": None, "data": "0x", "gas": "0xffff"},
+    "gas burnt": {"data": calldata("burnGas()"), "gas": "0xffff"},
+}
+
 OF_A_TRANSACTION = {
     "data": "ours alone has: some clients look for it beside input",
     "blockTimestamp": "anvil alone has: its own addition",
@@ -189,6 +203,7 @@ DIFFERENCES = {
     "deployment": OF_A_RECEIPT,
     "receipt": OF_A_RECEIPT,
     "failed transaction": OF_A_RECEIPT,
+    **dict.fromkeys(SENT_FOR_THEIR_GAS, OF_A_RECEIPT),
     "block receipts": below("[0].", OF_A_RECEIPT),
     "transaction": OF_A_TRANSACTION,
     "transaction by place": OF_A_TRANSACTION,
@@ -271,6 +286,6 @@ def test_the_answers_differ_from_anvils_only_where_it_is_meant(answers):
 
 def test_gas_is_the_same_to_the_unit(answers):
     ours, theirs = answers
-    for name in ("deployment", "receipt", "failed transaction"):
-        assert ours[name]["gasUsed"] == theirs[name]["gasUsed"]
+    for name in ("deployment", "receipt", "failed transaction", *SENT_FOR_THEIR_GAS):
+        assert ours[name]["gasUsed"] == theirs[name]["gasUsed"], name
     assert ours["estimate"] == theirs["estimate"] == ours["receipt"]["gasUsed"]

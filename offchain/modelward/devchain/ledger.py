@@ -268,7 +268,7 @@ class Ledger:
     def append(self, draft: Draft) -> Block:
         """Seal a draft made on the present head and make it the new head."""
         block = self.seal(draft)
-        self._chain.chaindb.persist_header(block.header)
+        self._chain.chaindb.db[block.hash] = rlp_encode(block.header)
         self.restore([block])
         return block
 

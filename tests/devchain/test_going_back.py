@@ -110,7 +110,15 @@ class TestReorg:
         chain.mine(2)
         before = head(rpc)
         gap = [[sign(worker, value=5), 0], [sign(worker, value=10**30, nonce=1), 1]]
-        for params in ([0], [chain.block_number + 1], ["x"], [2, [["0x00", 0]]], [3, gap]):
+        unmined = [[sign(worker, nonce=5), 0]]
+        for params in (
+            [3, unmined],
+            [0],
+            [chain.block_number + 1],
+            ["x"],
+            [2, [["0x00", 0]]],
+            [3, gap],
+        ):
             with pytest.raises(RpcFailed):
                 rpc("anvil_reorg", *params)
             assert head(rpc) == before

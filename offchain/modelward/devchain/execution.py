@@ -47,7 +47,8 @@ class Call:
     """A message to run. Amounts in wei; `to` empty creates a contract.
 
     `max_fee` and `max_tip` are None when the caller named no price: the message then costs nothing
-    and GASPRICE and BASEFEE read zero, as in geth.
+    and GASPRICE and BASEFEE read zero, as in geth. `nonce` and `transaction_type` (0, 1 or 2)
+    matter only when the message is signed and sent.
     """
 
     sender: Address
@@ -59,8 +60,7 @@ class Call:
     max_tip: int | None = None
     nonce: int | None = None
     access_list: tuple[tuple[Address, tuple[int, ...]], ...] = ()
-    is_legacy: bool = False
-    is_type_1: bool = False
+    transaction_type: int = 2
 
     @property
     def is_free(self) -> bool:
@@ -171,7 +171,7 @@ def estimate_gas(fresh_state: Callable[[], StateAPI], call: Call, cap: int) -> i
         if cap < floor_gas(call.data):
             raise refused(f"gas required exceeds allowance ({cap})")
     attempt = run(fresh_state(), call, cap)
-    if isinstance(attempt.error if attempt.is_error else None, OutOfGas):
+    if attempt.is_error and isinstance(attempt.error, OutOfGas):
         raise refused(f"gas required exceeds allowance ({cap})")
     output_of(attempt)
     used = max(cap - attempt.get_gas_remaining(), floor_gas(call.data))

@@ -47,8 +47,7 @@ def read_call(node: Node, value: object) -> Call:
         max_tip=max_tip,
         nonce=_quantity(members, "nonce", maximum=MAX_UINT64),
         access_list=_read_access_list(members),
-        is_legacy="gasPrice" in members and "accessList" not in members,
-        is_type_1="gasPrice" in members and "accessList" in members,
+        transaction_type=_implied_type(members),
     )
 
 
@@ -85,6 +84,12 @@ def _read_fees(members: dict[str, Any]) -> tuple[int | None, int | None]:
     if max_fee is not None and max_tip is not None and max_tip > max_fee:
         raise invalid_params(f"maxFeePerGas ({max_fee}) < maxPriorityFeePerGas ({max_tip})")
     return max_fee, max_tip
+
+
+def _implied_type(members: dict[str, Any]) -> int:
+    if "gasPrice" not in members:
+        return 2
+    return 1 if "accessList" in members else 0
 
 
 def _read_access_list(members: dict[str, Any]) -> tuple[tuple[Address, tuple[int, ...]], ...]:

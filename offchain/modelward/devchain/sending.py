@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from eth.vm.forks.prague.transactions import PragueTransactionBuilder
-from eth_keys import keys
+from eth_account import Account
 from eth_typing import Address
 from eth_utils import encode_hex
 
@@ -16,12 +16,12 @@ from modelward.devchain.messages import read_call
 from modelward.devchain.methods import MethodTable
 from modelward.devchain.node import SUGGESTED_TIP, Node
 from modelward.devchain.parameters import data
-from modelward.devchain.shapes import hex_address
+from modelward.devchain.shapes import access_list_json, hex_address
 
 METHODS = MethodTable()
 
 _KEYS = {
-    Address(bytes.fromhex(account.address[2:])): bytes.fromhex(account.private_key[2:])
+    Address(bytes.fromhex(account.address[2:])): account.private_key
     for account in DEVELOPMENT_ACCOUNTS
 }
 
@@ -49,58 +49,32 @@ def _signed(node: Node, call: Call) -> bytes:
     """
     if call.sender not in node.ledger.accounts:
         raise invalid_params(f"unknown account {hex_address(call.sender)}: it has no key here")
-    key = keys.PrivateKey(_KEYS[call.sender])
-    tip = SUGGESTED_TIP if call.max_tip is None else call.max_tip
-    max_fee = 2 * node.ledger.next_base_fee + tip if call.max_fee is None else call.max_fee
-    nonce = node.pending_nonce(call.sender) if call.nonce is None else call.nonce
-    gas = call.gas
-    if gas is None:
-        base = node.pending()
-        gas = estimate_gas(
-            lambda: node.ledger.state(base, free=True),
-            replace(call, max_fee=None, max_tip=None),
-            base.header.gas_limit,
-        )
-    if call.is_legacy:
-        return (
-            PragueTransactionBuilder.create_unsigned_transaction(
-                nonce=nonce,
-                gas_price=max_fee,
-                gas=gas,
-                to=call.to,
-                value=call.value,
-                data=call.data,
-            )
-            .as_signed_transaction(key, chain_id=node.ledger.chain_id)
-            .encode()
-        )
-    if call.is_type_1:
-        return (
-            PragueTransactionBuilder.new_unsigned_access_list_transaction(
-                chain_id=node.ledger.chain_id,
-                nonce=nonce,
-                gas_price=max_fee,
-                gas=gas,
-                to=call.to,
-                value=call.value,
-                data=call.data,
-                access_list=call.access_list,
-            )
-            .as_signed_transaction(key)
-            .encode()
-        )
-    return (
-        PragueTransactionBuilder.new_unsigned_dynamic_fee_transaction(
-            chain_id=node.ledger.chain_id,
-            nonce=nonce,
-            max_priority_fee_per_gas=min(tip, max_fee),
-            max_fee_per_gas=max_fee,
-            gas=gas,
-            to=call.to,
-            value=call.value,
-            data=call.data,
-            access_list=call.access_list,
-        )
-        .as_signed_transaction(key)
-        .encode()
+    fields: dict[str, Any] = {
+        "chainId": node.ledger.chain_id,
+        "nonce": node.pending_nonce(call.sender) if call.nonce is None else call.nonce,
+        "gas": _estimate(node, call) if call.gas is None else call.gas,
+        "value": call.value,
+        "data": call.data,
+    }
+    if call.to:
+        fields["to"] = hex_address(call.to)
+    if call.transaction_type == 2:
+        tip = SUGGESTED_TIP if call.max_tip is None else call.max_tip
+        max_fee = 2 * node.ledger.next_base_fee + tip if call.max_fee is None else call.max_fee
+        fields["maxFeePerGas"] = max_fee
+        fields["maxPriorityFeePerGas"] = min(tip, max_fee)
+    else:
+        fields["gasPrice"] = call.max_fee
+    if call.transaction_type > 0:
+        fields["type"] = call.transaction_type
+        fields["accessList"] = access_list_json(call.access_list)
+    return bytes(Account.sign_transaction(fields, _KEYS[call.sender]).raw_transaction)
+
+
+def _estimate(node: Node, call: Call) -> int:
+    base = node.pending()
+    return estimate_gas(
+        lambda: node.ledger.state(base, free=True),
+        replace(call, max_fee=None, max_tip=None),
+        base.header.gas_limit,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from eth_utils import encode_hex, to_checksum_address
@@ -122,6 +122,14 @@ def log_json(block: Block, mined: Mined, log: LogAPI, index: int) -> JsonObject:
     }
 
 
+def access_list_json(entries: Iterable[tuple[bytes, Iterable[int]]]) -> list[JsonObject]:
+    """Return an access list (EIP-2930)."""
+    return [
+        {"address": hex_address(address), "storageKeys": [f"0x{key:064x}" for key in keys]}
+        for address, keys in entries
+    ]
+
+
 def _signed_fields(
     transaction: SignedTransactionAPI, transaction_hash: bytes, sender: bytes
 ) -> JsonObject:
@@ -146,13 +154,7 @@ def _signed_fields(
     if kind == 0:
         fields["v"] = hex(transaction.v)  # type: ignore[attr-defined]
     else:
-        fields["accessList"] = [
-            {
-                "address": hex_address(entry),
-                "storageKeys": [f"0x{key:064x}" for key in keys],
-            }
-            for entry, keys in transaction.access_list
-        ]
+        fields["accessList"] = access_list_json(transaction.access_list)
         fields["yParity"] = fields["v"] = hex(transaction.y_parity)
     if kind == 2:
         fields["maxFeePerGas"] = hex(transaction.max_fee_per_gas)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
@@ -70,7 +70,3 @@ def opened(model: PackagedModel) -> LoadedBundle:
 @pytest.fixture
 def open_model():
     return opened
-
-
-def spread(rows: Sequence[Row], count: int) -> list[Row]:
-    return list(rows[:: max(1, len(rows) // count)])[:count]

@@ -63,6 +63,20 @@ def _print(report: DemoReport) -> None:
             for each in report.statements
         ],
     )
+    typer.echo()
+    escrow = report.escrow
+    print_table(
+        ("escrow: fees in", "payee's share", "worker's share", "refunded", "left"),
+        [
+            (
+                escrow.fees_in,
+                escrow.payee_share,
+                escrow.worker_share,
+                escrow.refunded,
+                escrow.left,
+            )
+        ],
+    )
     heading("Checks")
     for check in report.checks:
         verdict = "ok    " if check.holds else "FAILED"
@@ -107,5 +121,12 @@ def _document(report: DemoReport) -> dict[str, Any]:
             }
             for each in report.statements
         ],
+        "escrow": {
+            "fees_in": str(report.escrow.fees_in),
+            "payee_share": str(report.escrow.payee_share),
+            "worker_share": str(report.escrow.worker_share),
+            "refunded": str(report.escrow.refunded),
+            "left": str(report.escrow.left),
+        },
         "checks": [{"what": check.what, "holds": check.holds} for check in report.checks],
     }

@@ -5,6 +5,6 @@ contracts, bundle, store, journal, worker and the process it predicts in, is wha
 """
 
 from modelward.demo.statements import Statement, statements
-from modelward.demo.story import DemoCheck, DemoReport, run_demo
+from modelward.demo.story import DemoCheck, DemoReport, EscrowStatement, run_demo
 
-__all__ = ["DemoCheck", "DemoReport", "Statement", "run_demo", "statements"]
+__all__ = ["DemoCheck", "DemoReport", "EscrowStatement", "Statement", "run_demo", "statements"]

@@ -76,6 +76,17 @@ class DemoCheck:
         return self.expected == self.found
 
 
+@dataclass(frozen=True, slots=True)
+class EscrowStatement:
+    """What went through the escrow, in wei: what requests paid in, and whom it was owed to."""
+
+    fees_in: int
+    payee_share: int
+    worker_share: int
+    refunded: int
+    left: int
+
+
 @dataclass(frozen=True)
 class DemoReport:
     """What happened, from the chain itself."""
@@ -88,6 +99,7 @@ class DemoReport:
     result: Result
     verification: Verification
     statements: tuple[Statement, ...]
+    escrow: EscrowStatement
     checks: tuple[DemoCheck, ...]
 
     @property
@@ -149,7 +161,8 @@ class _Story:
         result, verification = self.predict(estimator, row)
         refused = self.turn_away(row)
         self.go_unanswered(row)
-        self.withdraw()
+        owed = self.withdraw(result.fee)
+        statements = self.statements()
         return DemoReport(
             chain_id=self.chain.chain_id,
             genesis_hash=self.chain.genesis_hash,
@@ -158,7 +171,8 @@ class _Story:
             published=published,
             result=result,
             verification=verification,
-            statements=self.statements(),
+            statements=statements,
+            escrow=owed,
             checks=tuple(self.checks.made),
         )
 
@@ -263,18 +277,25 @@ class _Story:
             found=left.get(self.requester.address),
         )
 
-    def withdraw(self) -> None:
+    def withdraw(self, fee: int) -> EscrowStatement:
         self.tell("withdrawing what everybody is owed")
+        escrow = self.deployment.escrow.address
+        fees_in = self.chain.balance(escrow)
         shares = (self.owner.credit(), self.worker.credit())
+        refunded = self.requester.credit()
         self.checks.equal(
-            "fee in == payee's share + worker's share", expected=PRICE, found=sum(shares)
+            "fee in == payee's share + worker's share", expected=fee, found=sum(shares)
+        )
+        self.checks.equal(
+            "the escrow has what it owes, to the wei",
+            expected=sum(shares) + refunded,
+            found=fees_in,
         )
         for participant in (self.owner, self.worker, self.requester):
             participant.withdraw()
-        escrow = self.deployment.escrow
-        self.checks.equal(
-            "nothing is left in the escrow", expected=0, found=self.chain.balance(escrow.address)
-        )
+        left = self.chain.balance(escrow)
+        self.checks.equal("nothing is left in the escrow", expected=0, found=left)
+        return EscrowStatement(fees_in, *shares, refunded, left)
 
     # --- what is checked and told ----------------------------------------------------------------
 

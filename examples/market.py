@@ -1,0 +1,88 @@
+"""One round of the market for any estimator: publish, grant, request, answer, verify.
+
+On the network `embedded` all of it happens in this process. On any other the contracts must be
+deployed; accounts are those called owner, requester and worker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from modelward import Owner, Requester, connect
+from modelward.config import load_config
+from modelward.errors import ModelwardError
+from modelward.sdk import Connection, verify
+from modelward.terms import Right, parse_amount
+from modelward.worker import Worker, open_journal
+
+
+def trade(
+    estimator: Any,
+    inputs: Any,
+    labels: Any,
+    *,
+    name: str,
+    price: str,
+    thresholds: dict[str, float],
+    connection: Connection,
+) -> None:
+    """Publish a fitted estimator and sell one prediction of it.
+
+    `inputs` and `labels` were not seen in training; the first row is the one to predict for.
+    """
+    owner = Owner(connection.acting_as("owner"))
+    published = owner.publish(
+        estimator, inputs, labels, name=name, price=parse_amount(price), thresholds=thresholds
+    )
+    print(f"published  {published.reference}")
+    for metric in published.metrics:
+        print(f"           {metric.name} {metric.ppm / 1_000_000:g}")
+    owner.grant("requester", name, Right.INFER, quota=10)
+    owner.grant("worker", name, Right.SERVE)
+
+    requester = Requester(connection.acting_as("requester"))
+    placed = requester.send(published.reference, inputs.iloc[[0]], max_fee=parse_amount(price))
+    print(f"requested  0x{placed.id.hex()}")
+    answer(connection.acting_as("worker"))
+    result = requester.wait(placed.id, timeout=60)
+    print(f"predicted  {result.prediction}, and the data say {labels.iloc[0]}")
+    for check in verify(connection, placed.id).checks:
+        print(f"verified   {check.what}")
+
+
+def answer(connection: Connection) -> None:
+    """Be the worker for as long as there is something to answer."""
+    assert connection.account is not None
+    signer, directory = connection.account, connection.config.journal_directory
+    with (
+        open_journal(
+            connection.chain, connection.deployment, signer, directory=directory
+        ) as journal,
+        Worker(
+            connection.chain, connection.deployment, signer, connection.store, journal
+        ) as worker,
+    ):
+        worker.drain()
+
+
+def main(estimator: Any, inputs: Any, labels: Any, **terms: Any) -> None:
+    """Trade on the network named on the command line; `embedded` leaves no file behind."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--network", default="embedded", help="a network of deploy.toml")
+    network = parser.parse_args().network
+    try:
+        with TemporaryDirectory() as directory:
+            config = load_config()
+            if config.network(network).in_process:
+                root = Path(directory)
+                config = replace(config, root=root, home=root, store_url=str(root / "store"))
+            connection = connect(network, config=config, reading=True)
+            trade(estimator, inputs, labels, connection=connection, **terms)
+    except ModelwardError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

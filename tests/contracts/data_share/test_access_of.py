@@ -30,7 +30,9 @@ def test_a_grant_covers_its_rights_and_every_combination_of_them(
         assert access == (Access.GRANTED if covered else Access.RIGHT_MISSING), asked
 
 
-def test_a_grant_is_live_up_to_and_including_its_last_second(data_share, devchain, owner, worker):
+def test_a_grant_is_live_up_to_and_including_its_last_second(
+    data_share, devchain, wait_until, owner, worker
+):
     expiry = devchain.time + 100
     owner.send(data_share.grant(worker.address, MODEL, GrantTerms(Right.SERVE, expiry)))
 
@@ -39,8 +41,7 @@ def test_a_grant_is_live_up_to_and_including_its_last_second(data_share, devchai
         (expiry, Access.GRANTED),
         (expiry + 1, Access.EXPIRED),
     ):
-        devchain.set_next_timestamp(now)
-        devchain.mine()
+        wait_until(now)
         access = data_share.access_of(owner.address, worker.address, MODEL, Right.SERVE)
         assert access == expected
 
@@ -59,7 +60,9 @@ def test_a_used_up_quota_denies_infer_and_nothing_else(data_share, owner, reques
         assert access == expected
 
 
-def test_the_reason_given_is_the_most_final_one(data_share, devchain, owner, requester, sponsor):
+def test_the_reason_given_is_the_most_final_one(
+    data_share, devchain, wait_until, owner, requester, sponsor
+):
     """Revoked, then expired, then lacking the right, then used up."""
     expiry = devchain.time + 100
     terms = GrantTerms(Right.INFER, expiry, uses=1, meter=sponsor.address)
@@ -72,8 +75,7 @@ def test_the_reason_given_is_the_most_final_one(data_share, devchain, owner, req
     assert reason(Right.INFER) == Access.QUOTA_EXHAUSTED
     assert reason(Right.INFER | Right.SERVE) == Access.RIGHT_MISSING
 
-    devchain.set_next_timestamp(expiry + 1)
-    devchain.mine()
+    wait_until(expiry + 1)
     assert reason(Right.INFER) == reason(Right.SERVE) == Access.EXPIRED
 
     owner.send(data_share.revoke_access(requester.address))
@@ -123,7 +125,7 @@ class TestReadOnEverything:
 
     @pytest.mark.parametrize("ended", ["revoked", "expired", "lacking"])
     def test_it_covers_for_a_scoped_grant_that_does_not(
-        self, data_share, devchain, owner, requester, ended
+        self, data_share, devchain, wait_until, owner, requester, ended
     ):
         expiry = devchain.time + 100
         right = Right.SERVE if ended == "lacking" else Right.READ
@@ -131,20 +133,19 @@ class TestReadOnEverything:
         if ended == "revoked":
             owner.send(data_share.revoke_access(requester.address))
         if ended == "expired":
-            devchain.set_next_timestamp(expiry + 1)
+            wait_until(expiry + 1)
         owner.send(data_share.grant_access(requester.address))
 
         access = data_share.access_of(owner.address, requester.address, DATA_KEY, Right.READ)
         assert access == Access.GRANTED
 
     def test_a_scoped_grant_covers_when_it_has_expired(
-        self, data_share, devchain, owner, requester
+        self, data_share, devchain, wait_until, owner, requester
     ):
         expiry = devchain.time + 100
         owner.send(data_share.grant(requester.address, EVERYTHING, GrantTerms(Right.READ, expiry)))
         owner.send(data_share.grant(requester.address, DATA_KEY, GrantTerms(Right.READ)))
-        devchain.set_next_timestamp(expiry + 1)
-        devchain.mine()
+        wait_until(expiry + 1)
 
         for resource, expected in ((DATA_KEY, Access.GRANTED), (MODEL, Access.EXPIRED)):
             access = data_share.access_of(owner.address, requester.address, resource, Right.READ)

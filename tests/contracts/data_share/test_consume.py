@@ -100,15 +100,15 @@ def test_an_owners_use_of_its_own_model_consumes_nothing(data_share, owner, mete
 
 
 def test_the_last_second_of_a_grant_counts_and_the_next_does_not(
-    data_share, devchain, owner, requester, meter, reverts
+    data_share, devchain, owner, requester, meter, mine_at, reverts
 ):
     expiry = devchain.time + 100
     terms = GrantTerms(Right.INFER, expiry, uses=5, meter=meter.address)
     owner.send(data_share.grant(requester.address, MODEL, terms))
 
-    devchain.set_next_timestamp(expiry)
-    meter.send(data_share.consume(owner.address, requester.address, MODEL))
-    devchain.set_next_timestamp(expiry + 1)
+    consume = data_share.consume(owner.address, requester.address, MODEL)
+
+    mine_at(expiry, meter, consume)
     with reverts(
         "AccessDenied",
         owner=owner.address,
@@ -117,7 +117,7 @@ def test_the_last_second_of_a_grant_counts_and_the_next_does_not(
         right=Right.INFER,
         reason=Access.EXPIRED,
     ):
-        meter.send(data_share.consume(owner.address, requester.address, MODEL))
+        mine_at(expiry + 1, meter, consume)
 
 
 @pytest.mark.parametrize(

@@ -144,20 +144,20 @@ def test_everything_cannot_be_granted_for_more_than_reading(
 
 
 def test_a_grant_that_ends_before_it_begins_is_refused(
-    data_share, devchain, owner, requester, reverts
+    data_share, devchain, owner, requester, mine_at, reverts
 ):
     now = devchain.time + 10
-    devchain.set_next_timestamp(now)
+    terms = GrantTerms(Right.READ, expiry=now - 1)
 
     with reverts("ExpiryPassed", expiry=now - 1, timestamp=now):
-        owner.send(data_share.grant(requester.address, MODEL, GrantTerms(Right.READ, now - 1)))
+        mine_at(now, owner, data_share.grant(requester.address, MODEL, terms))
 
 
-def test_a_grant_may_end_in_the_second_it_begins(data_share, devchain, owner, requester):
+def test_a_grant_may_end_in_the_second_it_begins(data_share, devchain, owner, requester, mine_at):
     now = devchain.time + 10
-    devchain.set_next_timestamp(now)
+    terms = GrantTerms(Right.READ, expiry=now)
 
-    owner.send(data_share.grant(requester.address, MODEL, GrantTerms(Right.READ, now)))
+    mine_at(now, owner, data_share.grant(requester.address, MODEL, terms))
 
     access = data_share.access_of(owner.address, requester.address, MODEL, Right.READ)
     assert access == Access.GRANTED

@@ -10,12 +10,13 @@ def test_where_nothing_was_granted_it_is_empty(data_share, owner, outsider):
         assert data_share.grant_of(owner.address, outsider.address, resource) == empty
 
 
-def test_it_shows_expired_and_revoked_grants_as_stored(data_share, devchain, owner, worker):
+def test_it_shows_expired_and_revoked_grants_as_stored(
+    data_share, devchain, wait_until, owner, worker
+):
     expiry = devchain.time + 100
     owner.send(data_share.grant(worker.address, MODEL, GrantTerms(Right.SERVE, expiry, uses=9)))
     owner.send(data_share.revoke_access(worker.address))
-    devchain.set_next_timestamp(expiry + 1)
-    devchain.mine()
+    wait_until(expiry + 1)
 
     assert data_share.grant_of(owner.address, worker.address, MODEL) == Grant(
         meter=ZERO_ADDRESS, expiry=expiry, uses=9, generation=0, rights=Right.SERVE

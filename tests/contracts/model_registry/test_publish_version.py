@@ -64,7 +64,7 @@ def test_it_returns_id_and_status(registry, owner, model_id):
         ((LOG_LOSS,), VersionStatus.REJECTED),
     ):
         version = version_of(model_id, owner.address, metrics=metrics)
-        returned = registry.view("publishVersion", version, sender=owner.address)
+        returned = registry.view("publishVersion", version, b"", sender=owner.address)
         assert returned == (commitments.version_id(version), expected)
 
 
@@ -223,10 +223,6 @@ class TestRefusals:
 
         state = registry.version_of(model_id, commitments.version_id(version))
         assert state.status == VersionStatus.SERVABLE
-
-    def test_nobodys_word_is_given_for_them(self, registry, owner, outsider, model_id, reverts):
-        with reverts("NotAttested", attestor=outsider.address, caller=owner.address):
-            owner.send(registry.publish_version(version_of(model_id, outsider.address)))
 
     @pytest.mark.parametrize(
         ("names", "index"),

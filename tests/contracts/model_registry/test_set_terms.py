@@ -62,9 +62,9 @@ def test_a_fee_not_in_whole_gwei_or_too_high_is_refused(registry, owner, model_i
         owner.send(registry.set_terms(model_id, unchecked(TERMS, fee=fee)))
 
 
-def test_a_token_is_refused(registry, owner, model_id, data_share, reverts):
-    with reverts("UnsupportedToken", token=data_share.address):
-        owner.send(registry.set_terms(model_id, replace(TERMS, token=data_share.address)))
+def test_a_currency_is_a_contract(registry, owner, model_id, outsider, reverts):
+    with reverts("TokenHasNoCode", token=outsider.address):
+        owner.send(registry.set_terms(model_id, replace(TERMS, token=outsider.address)))
 
 
 @pytest.mark.parametrize("share", [WHOLE_BPS + 1, 2**16 - 1])

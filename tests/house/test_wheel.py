@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from modelward import __version__
-from modelward.cli import NOUNS
 
 DIST_INFO = f"modelward-{__version__}.dist-info"
 
@@ -82,7 +81,6 @@ def test_the_installed_wheel_has_nothing_to_compile_and_says_so(environment):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("demo" not in NOUNS, reason="there is no demo yet")
 def test_the_installed_wheel_runs_the_demo(environment):
     result = run(environment, "demo")
     assert result.returncode == 0, result.stdout + result.stderr

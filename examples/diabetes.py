@@ -1,4 +1,6 @@
-"""A ridge regression foretells how diabetes progresses: python examples/diabetes.py [--network NAME]
+"""A ridge regression foretells how diabetes progresses.
+
+python examples/diabetes.py [--network NAME]
 
 A regression has no classes: its output is a number with as many decimals as its manifest says.
 """

@@ -57,8 +57,7 @@ def trade(
 
 def answer(connection: Connection) -> None:
     """Be the worker for as long as there is something to answer."""
-    assert connection.account is not None
-    signer, directory = connection.account, connection.config.journal_directory
+    signer, directory = connection.sender.account, connection.config.journal_directory
     with (
         open_journal(
             connection.chain, connection.deployment, signer, directory=directory

@@ -13,7 +13,10 @@ from modelward.chain.development import DEVELOPMENT_ACCOUNTS, DEVELOPMENT_CHAIN_
 
 def run_node(
     host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8545,
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, envvar="MODELWARD_PORT", help="0 takes a free one."),
+    ] = 8545,
     block_time: Annotated[
         float,
         typer.Option(min=0, help="Seconds between empty blocks; 0 mines for transactions only."),

@@ -101,7 +101,8 @@ def _introduce(deployment: Deployment, account: Account, journal: Journal) -> No
     typer.echo(f"journal  {journal.file}")
     models = servable_models(chain, deployment, account.address)
     for model in models:
-        typer.echo(f"serves   {model.owner}/{model.name}")
+        name = model.name if model.name.isprintable() else ascii(model.name)
+        typer.echo(f"serves   {model.owner}/{name}")
     if not models:
         typer.echo("serves   nothing yet: no owner has granted this account SERVE")
     typer.echo("note     inputs, outputs and salts travel in clear: anyone can read them")

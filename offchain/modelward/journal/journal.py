@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,12 +86,7 @@ class Journal:
         """
         self.file = locate(place)
         self.identity = identity
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise JournalUnavailable(
-                f"The directory {self.file.parent} cannot be made: {error.strerror}."
-            ) from error
+        _make_private(self.file)
         self._lock = JournalLock(self.file.with_name(self.file.name + ".lock"))
         self._engine: Engine = open_engine(self.file)
         try:
@@ -575,6 +571,15 @@ class Journal:
                 f"not to {mine.account}.",
                 hint="Give this account its own --journal.",
             )
+
+
+def _make_private(file: Path) -> None:
+    """Make sure of the file, readable by its user only: inputs are in it."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise JournalUnavailable(f"The journal {file} cannot be made: {error.strerror}.") from error
 
 
 def _read_job(row: Row[Any]) -> Job:

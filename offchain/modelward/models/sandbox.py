@@ -197,12 +197,12 @@ class Sandbox:
 
     def _failure(self, reply: bytes, doing: str) -> Exception:
         try:
-            name, message = map(str, json.loads(reply))
+            name, message = (str(part) for part in json.loads(reply))
         except (ValueError, TypeError):
             name, message = "", ""
         for known in (InvalidBundle, InvalidInput, PredictionFailed):
             if name == known.__name__:
-                return known(message)
+                return known("".join(c if c.isprintable() else " " for c in message))
         self.close()
         if name == MemoryError.__name__:
             return PredictionAborted(

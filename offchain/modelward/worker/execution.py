@@ -44,9 +44,12 @@ _log = logging.getLogger(__name__)
 
 
 class _Declined(Exception):
-    def __init__(self, reason: RefusalReason, detail: str) -> None:
-        super().__init__(detail)
-        self.refusal = Refusal(reason, detail)
+    """A refusal on its way up. What models and schemas say of an input may quote it, so it is no
+    part of the detail, which is logged."""
+
+    def __init__(self, reason: RefusalReason, detail: str | None = None) -> None:
+        super().__init__(reason.name)
+        self.refusal = Refusal(reason, detail or reason.sentence)
 
 
 class Execution:
@@ -102,11 +105,11 @@ class Execution:
         try:
             return self._sandbox.predict(version.bundle_hash, canonical_input)
         except InvalidInput as error:
-            raise _Declined(_input_fault(canonical_input), error.message) from error
+            raise _Declined(_input_fault(canonical_input)) from error
         except PredictionAborted:
             raise
         except PredictionFailed as error:
-            raise _Declined(RefusalReason.PREDICTION_FAILED, error.message) from error
+            raise _Declined(RefusalReason.PREDICTION_FAILED) from error
 
     def _open(self, version: Version) -> None:
         data = self._fetch(version)
@@ -157,9 +160,9 @@ def _read_input(job: Job) -> ClearInput:
     try:
         clear = parse_clear_input(payload)
     except BadInput as error:
-        raise _Declined(RefusalReason.INPUT_MALFORMED, error.message) from error
+        raise _Declined(RefusalReason.INPUT_MALFORMED) from error
     if input_hash(clear.secret, clear.canonical_input) != request.input_hash:
-        raise _Declined(RefusalReason.INPUT_HASH_MISMATCH, "The input has another hash.")
+        raise _Declined(RefusalReason.INPUT_HASH_MISMATCH)
     return clear
 
 

@@ -126,10 +126,10 @@ class Intake:
 
     def _still_there(self, confirmed: Block, number: int) -> Block:
         """The block `number`, once sure that all logs up to it were read from one chain."""
-        after = self._chain.block(confirmed.number)
-        if after.hash != confirmed.hash:
+        there = confirmed if number == confirmed.number else self._chain.block(number)
+        if self._chain.block(confirmed.number).hash != confirmed.hash:
             raise RpcUnavailable("The chain changed while its logs were read; they are read again.")
-        return confirmed if number == confirmed.number else self._chain.block(number)
+        return there
 
     def _placement(self, event: Event) -> Placement | None:
         if not isinstance(event, InferenceRequested):

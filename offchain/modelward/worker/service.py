@@ -16,6 +16,7 @@ from modelward.deployment import Deployment
 from modelward.errors import (
     JournalUnavailable,
     ReorganisedTooDeep,
+    RpcError,
     SandboxUnavailable,
     StoreUnavailable,
     Unavailable,
@@ -157,13 +158,13 @@ class Worker:
         """
         self._passed = []
         self._read()
-        self._settlement.follow()
+        self._follow()
         for request_id in self._journal_ids(State.COMPUTED):
             self._settle(request_id)
         for request_id in self._journal_ids(State.SEEN):
             self._answer(request_id)
         if Report(tuple(self._passed)).at(Milestone.SENT):
-            self._settlement.follow()
+            self._follow()
             self._read()
         return Report(tuple(self._passed))
 
@@ -219,10 +220,21 @@ class Worker:
             self._observe(Milestone.ENDED, request_id)
         return reading
 
+    def _follow(self) -> None:
+        for request_id in self._settlement.follow():
+            self._postponed.back_off(request_id)
+
     def _answer(self, request_id: RequestId) -> None:
         job = self._job(request_id, State.SEEN)
         if job is None:
             return
+        try:
+            self._compute(job)
+        except (RpcError, SandboxUnavailable) as error:
+            self._wait(job, Waiting(error.message, 15))
+        self._settle(request_id)
+
+    def _compute(self, job: Job) -> None:
         head = self.chain.head()
         waiting = self._admission.judge(job, head)
         if waiting is not None:
@@ -233,23 +245,23 @@ class Worker:
         except StoreUnavailable as error:
             if job.request.deadline - head.timestamp > self.policy.refuse_within:
                 self._wait(job, Waiting(error.message, 0))
-                self._postponed.back_off(request_id)
+                self._postponed.back_off(job.request_id)
                 return
             answer = Refusal(RefusalReason.BUNDLE_UNAVAILABLE, error.message)
-        except SandboxUnavailable as error:
-            self._wait(job, Waiting(error.message, _LONGEST_PAUSE))
-            return
-        self._observe(Milestone.ANSWERED, request_id)
-        self.journal.record_answer(request_id, answer)
-        self._observe(Milestone.COMPUTED, request_id)
-        self._settle(request_id)
+        self._observe(Milestone.ANSWERED, job.request_id)
+        self.journal.record_answer(job.request_id, answer)
+        self._observe(Milestone.COMPUTED, job.request_id)
 
     def _settle(self, request_id: RequestId) -> None:
         job = self._job(request_id, State.COMPUTED)
-        if job is not None:
+        if job is None:
+            return
+        try:
             waiting = self._settlement.submit(job)
-            if waiting is not None:
-                self._wait(job, waiting)
+        except RpcError as error:
+            waiting = Waiting(error.message, 15)
+        if waiting is not None:
+            self._wait(job, waiting)
 
     def _wait(self, job: Job, waiting: Waiting) -> None:
         self._postponed.postpone(job.request_id, waiting.seconds)

@@ -17,6 +17,7 @@ from modelward.errors import (
     ContractRefused,
     FeeTooHigh,
     InsufficientFunds,
+    RpcError,
     Underpriced,
     WrongNonce,
 )
@@ -43,25 +44,29 @@ class Settlement:
         self._journal = journal
         self._observe = observe
 
-    def follow(self) -> None:
+    def follow(self) -> list[RequestId]:
         """Find out what became of the transactions in flight, and send again what got lost.
+
+        Returns the requests whose transaction failed or was dropped, and which need another one.
 
         Raises `RpcUnavailable` or `RpcError`.
         """
         self._follow_mined()
+        released: list[RequestId] = []
         pending = self._journal.transactions(*PENDING)
         if not pending:
-            return
+            return released
         mined = self._sender.nonce("latest")  # before the receipts: a mined one then has one
         highest = pending[-1].nonce
         for transaction in pending:
             receipt = self._sender.receipt(transaction.hash)
             if receipt is not None:
-                self._record_receipt(transaction, receipt)
+                released += self._record_receipt(transaction, receipt)
             elif transaction.nonce < mined:
-                self._drop(transaction, "another transaction used its nonce")
+                released += self._drop(transaction, "another transaction used its nonce")
             else:
-                self._resend(transaction, fills_a_gap=transaction.nonce < highest)
+                released += self._resend(transaction, fills_a_gap=transaction.nonce < highest)
+        return released
 
     def submit(self, job: Job) -> Waiting | None:
         """Sign, store and send the answer of a computed job; or say why that has to wait.
@@ -90,51 +95,50 @@ class Settlement:
             )
             self._journal.record_signed(answer, [job.request_id])
             self._observe(Milestone.SIGNED, job.request_id)
-            self._broadcast(answer, signed, [job.request_id])
-        return None
+            dropped = self._broadcast(answer, signed, [job.request_id])
+        return Waiting("its transaction was not accepted", 1) if dropped else None
 
     def _broadcast(
         self, answer: SignedAnswer, signed: SignedTransaction, request_ids: list[RequestId]
-    ) -> None:
+    ) -> list[RequestId]:
         try:
             self._sender.broadcast(signed)
         except WrongNonce as error:
             _log.warning("%s", error.message)  # what holds the nonce is found out by following it
-            return
-        except Underpriced as error:
-            self._drop(answer, error.message)
-            return
+            return []
         except InsufficientFunds as error:
             _log.error("%s", error.message)
-            return
+            return []
+        except (Underpriced, RpcError) as error:
+            return [] if self._sender.is_known(answer.hash) else self._drop(answer, error.message)
         for request_id in request_ids:
             self._observe(Milestone.BROADCAST, request_id)
         if answer.state is TransactionState.SIGNED:
             self._journal.record_sent(answer.hash)
             for request_id in request_ids:
                 self._observe(Milestone.SENT, request_id)
+        return []
 
-    def _resend(self, transaction: SignedAnswer, *, fills_a_gap: bool) -> None:
+    def _resend(self, transaction: SignedAnswer, *, fills_a_gap: bool) -> list[RequestId]:
         if transaction.state is TransactionState.SENT and self._sender.is_known(transaction.hash):
-            return
+            return []
         signed = SignedTransaction.from_raw(transaction.raw)
         if not fills_a_gap:
             try:
                 self._dry_run(signed.call)
             except ContractRefused as refused:
-                self._drop(transaction, refused.message)
-                return
+                return self._drop(transaction, refused.message)
         jobs = self._journal.jobs_of(transaction.hash)
         with self._sender.turn():
-            self._broadcast(transaction, signed, [job.request_id for job in jobs])
+            return self._broadcast(transaction, signed, [job.request_id for job in jobs])
 
-    def _record_receipt(self, transaction: SignedAnswer, receipt: Receipt) -> None:
+    def _record_receipt(self, transaction: SignedAnswer, receipt: Receipt) -> list[RequestId]:
         jobs = self._journal.jobs_of(transaction.hash)
         if receipt.succeeded and {job.request_id for job in jobs} <= self._ended_in(receipt):
             self._journal.record_mined(transaction.hash, receipt.block_number, receipt.block_hash)
             for job in jobs:
                 self._observe(Milestone.MINED, job.request_id)
-            return
+            return []
         signed = SignedTransaction.from_raw(transaction.raw)
         reason = (
             "its transaction succeeded without ending it"
@@ -146,6 +150,7 @@ class Settlement:
         )
         for job in jobs:
             _log.warning("%s transaction failed: %s", job.request_id.hex()[:8], reason)
+        return [job.request_id for job in jobs]
 
     def _follow_mined(self) -> None:
         """Notice when a reorganisation takes a transaction out of a block not confirmed yet."""
@@ -170,10 +175,12 @@ class Settlement:
                 ended.add(event.request_id)
         return ended
 
-    def _drop(self, transaction: SignedAnswer, reason: str) -> None:
-        for job in self._journal.jobs_of(transaction.hash):
-            _log.warning("%s transaction dropped: %s", job.request_id.hex()[:8], reason)
+    def _drop(self, transaction: SignedAnswer, reason: str) -> list[RequestId]:
+        jobs = self._journal.jobs_of(transaction.hash)
         self._journal.record_dropped(transaction.hash, reason)
+        for job in jobs:
+            _log.warning("%s transaction dropped: %s", job.request_id.hex()[:8], reason)
+        return [job.request_id for job in jobs]
 
     def _free_nonce(self) -> int:
         """The lowest nonce that neither the node nor the journal has a transaction for."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eth_abi.exceptions import EncodingError
+
 from modelward.chain.connection import Chain
 from modelward.chain.events import AccessGranted, ModelRegistered, VersionPublished
 from modelward.chain.logs import EventReader
 from modelward.commitments import version_id
 from modelward.deployment import Deployment
-from modelward.errors import RpcUnavailable
+from modelward.errors import RpcError
 from modelward.terms import Access, Address, ModelId, Right, Version, VersionId
 
 
@@ -33,7 +35,7 @@ class VersionReader:
     def version(self, model: ModelId, wanted: VersionId) -> Version:
         """The version that `wanted` is the hash of.
 
-        Raises `RpcUnavailable` when the endpoint does not give it (yet).
+        Raises `RpcError` when the endpoint does not give it (yet).
         """
         if wanted not in self._known:
             registry = self._deployment.registry
@@ -42,14 +44,18 @@ class VersionReader:
             )
             head = self._chain.head().number
             for event in reader.read_all(self._deployment.first_block, head):
-                if isinstance(event, VersionPublished):
-                    self._known[version_id(event.version)] = event.version
+                if isinstance(event, VersionPublished) and _is_its_hash(event):
+                    self._known[event.version_id] = event.version
         if wanted not in self._known:
-            raise RpcUnavailable(
-                f"The RPC endpoint does not give the version 0x{wanted.hex()[:8]}… of a model "
-                "that was requested."
-            )
+            raise RpcError(f"The chain gives no version with the id 0x{wanted.hex()[:8]}….")
         return self._known[wanted]
+
+
+def _is_its_hash(event: VersionPublished) -> bool:
+    try:
+        return version_id(event.version) == event.version_id
+    except (EncodingError, ValueError):  # names and texts on chain need not be text
+        return False
 
 
 def servable_models(

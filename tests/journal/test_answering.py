@@ -1,0 +1,191 @@
+"""From seen to mined, one step at a time, and no other way."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelward.journal import Refusal, State, TransactionState
+from modelward.terms import RefusalReason
+
+from .specimens import block, ending, fulfilment, place, signed
+
+
+@pytest.fixture
+def request_(journal):
+    placed = place(1, block(1))
+    journal.advance(0, block(1), placed=[placed])
+    return placed
+
+
+def test_a_result_is_kept_to_the_byte(journal, request_):
+    answer = fulfilment(request_)
+    journal.record_answer(request_.request_id, answer)
+
+    job = journal.job(request_.request_id)
+    assert (job.state, job.answer) == (State.COMPUTED, answer)
+
+
+def test_a_refusal_is_kept_with_its_reason(journal, request_):
+    answer = Refusal(RefusalReason.INPUT_MALFORMED, "in words")
+    journal.record_answer(request_.request_id, answer)
+
+    job = journal.job(request_.request_id)
+    assert (job.state, job.answer) == (State.COMPUTED, answer)
+
+
+def test_a_second_answer_is_not_taken(journal, request_):
+    journal.record_answer(request_.request_id, fulfilment(request_))
+    with pytest.raises(ValueError, match="computed"):
+        journal.record_answer(request_.request_id, Refusal(RefusalReason.UNSPECIFIED, ""))
+    assert journal.job(request_.request_id).answer == fulfilment(request_)
+
+
+def test_an_answer_to_an_unknown_request_is_not_taken(journal):
+    stranger = place(9, block(1))
+    with pytest.raises(ValueError, match="no such request"):
+        journal.record_answer(stranger.request_id, fulfilment(stranger))
+
+
+def test_a_transaction_is_on_disk_to_the_byte_before_it_is_sent(journal, request_):
+    journal.record_answer(request_.request_id, fulfilment(request_))
+    transaction = signed(5)
+
+    journal.record_signed(transaction, [request_.request_id])
+
+    assert journal.transactions(TransactionState.SIGNED) == [transaction]
+    job = journal.job(request_.request_id)
+    assert (job.state, job.transaction_hash) == (State.SIGNED, transaction.hash)
+    assert journal.jobs_of(transaction.hash) == [job]
+
+
+def test_nothing_is_signed_for_what_was_not_computed(journal, request_):
+    with pytest.raises(ValueError, match="signed"):
+        journal.record_signed(signed(5), [request_.request_id])
+    assert journal.transactions(*TransactionState) == []
+
+
+def test_one_transaction_may_carry_several_answers(journal):
+    requests = [place(tag, block(1)) for tag in range(3)]
+    journal.advance(0, block(1), placed=requests)
+    for each in requests:
+        journal.record_answer(each.request_id, fulfilment(each))
+    transaction = signed(0)
+
+    journal.record_signed(transaction, [each.request_id for each in requests])
+    journal.record_sent(transaction.hash)
+    journal.record_mined(transaction.hash, 2, block(2).hash)
+
+    assert journal.counts() == {State.MINED: 3}
+
+
+def taken_to(journal, request_, state):
+    """Take a request to a state on the usual way."""
+    transaction = signed(0)
+    journal.record_answer(request_.request_id, fulfilment(request_))
+    journal.record_signed(transaction, [request_.request_id])
+    if state in (State.SENT, State.MINED):
+        journal.record_sent(transaction.hash)
+    if state is State.MINED:
+        journal.record_mined(transaction.hash, 2, block(2).hash)
+    return transaction
+
+
+@pytest.mark.parametrize("state", [State.SIGNED, State.SENT])
+def test_a_mined_transaction_is_mined_whether_sending_was_recorded_or_not(journal, request_, state):
+    transaction = taken_to(journal, request_, state)
+    journal.record_mined(transaction.hash, 2, block(2).hash)
+
+    assert journal.job(request_.request_id).state is State.MINED
+    found = journal.transaction(transaction.hash)
+    assert (found.state, found.block_number, found.block_hash) == (
+        TransactionState.MINED,
+        2,
+        block(2).hash,
+    )
+
+
+def test_a_transaction_out_of_its_block_is_sent_and_may_be_mined_again(journal, request_):
+    transaction = taken_to(journal, request_, State.MINED)
+
+    journal.record_unmined(transaction.hash)
+
+    assert journal.job(request_.request_id).state is State.SENT
+    journal.record_mined(transaction.hash, 3, block(3).hash)
+    assert journal.transaction(transaction.hash).block_number == 3
+
+
+@pytest.mark.parametrize("state", [State.SIGNED, State.SENT])
+def test_a_dropped_transaction_leaves_the_answer_to_be_sent_in_another(journal, request_, state):
+    transaction = taken_to(journal, request_, state)
+
+    journal.record_dropped(transaction.hash, "its nonce is gone")
+
+    job = journal.job(request_.request_id)
+    assert (job.state, job.transaction_hash, job.failures) == (State.COMPUTED, None, 0)
+    assert (job.reason, job.answer) == ("its nonce is gone", fulfilment(request_))
+    journal.record_signed(signed(1), [request_.request_id])
+
+
+def test_a_failed_transaction_is_counted(journal, request_):
+    for nonce in range(2):
+        transaction = signed(nonce)
+        if nonce == 0:
+            journal.record_answer(request_.request_id, fulfilment(request_))
+        journal.record_signed(transaction, [request_.request_id])
+        journal.record_failed(transaction.hash, 2, block(2).hash, "it reverted")
+
+    job = journal.job(request_.request_id)
+    assert (job.state, job.failures, job.reason) == (State.COMPUTED, 2, "it reverted")
+    assert len(journal.transactions(TransactionState.FAILED)) == 2
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda journal, hash_: journal.record_sent(hash_),
+        lambda journal, hash_: journal.record_mined(hash_, 2, block(2).hash),
+        lambda journal, hash_: journal.record_failed(hash_, 2, block(2).hash, ""),
+        lambda journal, hash_: journal.record_dropped(hash_, ""),
+    ],
+)
+def test_a_mined_transaction_takes_no_other_step(journal, request_, step):
+    transaction = taken_to(journal, request_, State.MINED)
+    with pytest.raises(ValueError, match="can become"):
+        step(journal, transaction.hash)
+    assert journal.job(request_.request_id).state is State.MINED
+
+
+def test_a_request_that_ended_is_not_touched_by_its_transaction(journal, request_):
+    transaction = taken_to(journal, request_, State.SENT)
+    journal.advance(2, block(2), ended=[ending(request_, block(2), State.LOST)])
+
+    journal.record_dropped(transaction.hash, "it is not open any more")
+
+    job = journal.job(request_.request_id)
+    assert (job.state, job.reason) == (State.LOST, "told by the test")
+
+
+def test_our_end_on_chain_settles_the_transaction_that_brought_it(journal, request_):
+    transaction = taken_to(journal, request_, State.SENT)
+
+    journal.advance(2, block(2), ended=[ending(request_, block(2), by=transaction.hash)])
+
+    assert journal.transaction(transaction.hash).state is TransactionState.MINED
+    assert journal.job(request_.request_id).state is State.FINAL
+
+
+def test_transactions_come_in_the_order_of_their_nonces(journal):
+    requests = [place(tag, block(1)) for tag in range(3)]
+    journal.advance(0, block(1), placed=requests)
+    for nonce, each in zip((7, 5, 6), requests, strict=True):
+        journal.record_answer(each.request_id, fulfilment(each))
+        journal.record_signed(signed(nonce), [each.request_id])
+
+    nonces = [t.nonce for t in journal.transactions(TransactionState.SIGNED)]
+    assert nonces == [5, 6, 7]
+
+
+def test_why_a_request_waits_is_kept(journal, request_):
+    journal.record_reason(request_.request_id, "no grant yet")
+    job = journal.job(request_.request_id)
+    assert (job.state, job.reason) == (State.SEEN, "no grant yet")

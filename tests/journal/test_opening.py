@@ -110,6 +110,7 @@ def test_a_second_process_is_refused_and_told_which_one_has_it(file, repository)
         cwd=repository,
     )
     try:
+        assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
         with pytest.raises(JournalInUse, match=f"in use by the process {holder.pid}") as refused:
             Journal(file, IDENTITY)

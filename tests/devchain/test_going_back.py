@@ -105,6 +105,18 @@ class TestReorg:
         assert rpc("eth_getTransactionCount", worker.address, "latest") == "0x2"
         assert probe.functions.value().call() == 9
 
+    def test_what_waits_keeps_waiting_unless_its_nonce_is_used_up(self, chain, rpc, worker):
+        chain.mine(2)
+        rpc("evm_setAutomine", False)
+        used_up = rpc("eth_sendRawTransaction", sign(worker, value=1))
+        kept = rpc("eth_sendRawTransaction", sign(worker, nonce=1))
+        rpc("anvil_reorg", 2, [[sign(worker, value=2), 0]])
+        assert rpc("anvil_getAutomine") is False
+        assert rpc("eth_getTransactionByHash", used_up) is None
+        assert rpc("eth_getTransactionByHash", kept)["blockHash"] is None
+        chain.mine()
+        assert head(rpc)["transactions"] == [kept]
+
     def test_a_reorg_that_cannot_be_done_changes_nothing(self, chain, rpc, worker):
         rpc("eth_sendRawTransaction", sign(worker))
         chain.mine(2)

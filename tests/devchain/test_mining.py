@@ -41,6 +41,9 @@ class TestTime:
         assert timestamp(rpc) == at
         rpc("evm_mine")
         assert at < timestamp(rpc) <= at + 2
+        rpc("evm_increaseTime", 100)
+        rpc("evm_mine")
+        assert at + 100 <= timestamp(rpc) <= at + 103, "the clock goes on from there"
 
     def test_a_transaction_can_be_put_on_the_second(self, chain, rpc, worker):
         at = chain.time + 77
@@ -149,6 +152,15 @@ class TestWaiting:
         chain.mine()
         assert head(rpc)["transactions"] == [first, second, third]
 
+    def test_arrival_counts_and_not_the_senders_first_appearance(
+        self, chain, rpc, send, worker, requester
+    ):
+        third = send(worker, nonce=1)
+        first = send(requester, nonce=0)
+        second = send(worker, nonce=0)
+        chain.mine()
+        assert head(rpc)["transactions"] == [first, second, third]
+
     def test_the_same_transaction_is_already_known(self, send, worker):
         send(worker)
         with pytest.raises(RpcFailed, match=r"^already known$"):
@@ -190,6 +202,18 @@ class TestWaiting:
         chain.mine()
         assert head(rpc)["transactions"] == [first]
         assert rpc("eth_getTransactionByHash", second) is None
+
+    def test_what_follows_a_transaction_that_cannot_be_paid_still_waits(
+        self, chain, rpc, send, worker
+    ):
+        send(worker, nonce=0, value=6_000 * 10**18)
+        send(worker, nonce=1, value=6_000 * 10**18)
+        third = send(worker, nonce=2)
+        chain.mine()
+        assert rpc("eth_getTransactionByHash", third)["blockHash"] is None
+        second = send(worker, nonce=1)
+        chain.mine()
+        assert head(rpc)["transactions"] == [second, third]
 
     def test_the_pending_block_and_its_state_show_what_waits(self, rpc, send, worker, stranger):
         sent = send(worker, to=to_checksum_address(stranger), value=123)

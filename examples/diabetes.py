@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from market import main
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import train_test_split
+
+from market import main
 
 
 def train() -> tuple[Any, Any, Any]:

@@ -355,5 +355,6 @@ def _difference(was: ModelTerms, now: ModelTerms) -> str:
     if was.open != now.open:
         changed.append("now open to everybody" if now.open else "now by grant only")
     if was.payee != now.payee:
-        changed.append(f"payee {was.payee} to {now.payee}")
+        payees = ["the owner" if each == ZERO_ADDRESS else each for each in (was.payee, now.payee)]
+        changed.append(f"payee {payees[0]} to {payees[1]}")
     return ", ".join(changed)

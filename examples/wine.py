@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from market import main
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
+
+from market import main
 
 
 def train() -> tuple[Any, Any, Any]:

@@ -57,9 +57,8 @@ def test_the_result_is_what_the_estimator_says(requester, worker, placed, breast
 def test_its_commitment_is_the_one_on_chain(requester, worker, placed):
     worker.answer(placed.id)
     result = requester.result(placed.id)
-    secret = opened_input(
-        requester.connection, read_history(requester.connection, placed.id)
-    ).secret
+    connection = requester.connection
+    secret = opened_input(connection, read_history(connection, placed.id)).secret
     assert result.commitment == result_commitment(placed.id, result.canonical_output, secret)
     assert connection.escrow.request_of(placed.id).commitment == result.commitment[:31]
 

@@ -71,6 +71,12 @@ class ArtifactDrift(CheckFailed):
     default_hint = "Run `modelward compile` and commit the artifacts."
 
 
+class SnapshotDrift(CheckFailed):
+    """Measured figures are not the committed ones."""
+
+    default_hint = "If that is meant, run `modelward bench gas --write` and commit the figures."
+
+
 class CodeMismatch(CheckFailed):
     """The code at an address is not the code that was deployed."""
 

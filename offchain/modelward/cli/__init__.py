@@ -50,6 +50,7 @@ NOUNS: dict[str, Noun] = {
     "model": Noun("modelward.cli.model:app", "Publish models, look at them, retire them."),
     "grant": Noun("modelward.cli.grant:app", "Say who may use and who may serve a model."),
     "request": Noun("modelward.cli.request:app", "Request predictions, check them, be refunded."),
+    "bench": Noun("modelward.cli.bench:app", "Measure what modelward costs."),
     "account": Noun("modelward.cli.account:app", "Keep accounts, and take out what they are owed."),
 }
 

@@ -1,0 +1,1 @@
+"""What modelward costs, measured: `modelward bench`."""

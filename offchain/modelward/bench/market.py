@@ -1,0 +1,264 @@
+"""The market that gas is measured in: one owner's models, and everybody who deals with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from eth_typing import Hash32
+from eth_utils.crypto import keccak
+
+from modelward import commitments
+from modelward.chain.accounts import Account
+from modelward.chain.connection import Chain
+from modelward.chain.encoding import quantity, read_bytes
+from modelward.chain.fees import Fees
+from modelward.chain.sender import Sender
+from modelward.chain.transactions import Call
+from modelward.config import load_config
+from modelward.deployment import deploy
+from modelward.devchain import DevChain
+from modelward.errors import TransactionFailed
+from modelward.terms import (
+    GWEI,
+    ZERO_ADDRESS,
+    ZERO_HASH,
+    Address,
+    GrantTerms,
+    Metric,
+    ModelId,
+    ModelTerms,
+    Offer,
+    Request,
+    RequestId,
+    Right,
+    SignedGrant,
+    Version,
+)
+
+SEED: Final = "modelward bench gas"
+
+# Numbers without a zero byte, in Unix seconds and wei.
+GENESIS: Final = 0x6B11_1111
+HOLD_END: Final = 0x6B1F_1F1F
+DEADLINE: Final = 0x6B7F_7F7F
+SIGNATURE_DEADLINE: Final = 0x7F7F_7F7F
+EXPIRY: Final = 0x7F_7F7F_7F7F
+FEE: Final = 0x1111 * GWEI
+USES: Final = 0x1111
+CALLBACK_GAS: Final = 0x1_1111
+
+URI: Final = "https://store.example/".ljust(60, "b")
+_GAS_LIMIT: Final = 10_000_000
+_FEES: Final = Fees(max_fee=100 * GWEI, tip=GWEI)
+
+THRESHOLD: Final = Metric("accuracy", True, 900_000)
+METRIC: Final = Metric("accuracy", True, 980_000)
+
+
+def seeded(label: str, length: int = 32) -> bytes:
+    """Bytes that depend on `label` alone, none of them zero."""
+    found = b""
+    while len(found) < length:
+        found += keccak(text=f"{SEED}: {label}: {len(found)}").replace(b"\0", b"")
+    return found[:length]
+
+
+def clear_output(length: int) -> bytes:
+    """A framed output in clear; `length` includes the frame."""
+    return b"\0" + seeded("output", length - 1)
+
+
+def sign(signer: Sender, digest: bytes) -> bytes:
+    """An account's signature of an EIP-712 digest, 65 bytes."""
+    return bytes(signer.account.signer.unsafe_sign_hash(Hash32(digest)).signature)
+
+
+class Market:
+    """The contracts on a chain of its own, and what all figures start from.
+
+    Everybody is owed something already, has a key and a generation; the owner has a model by grant,
+    one that anyone may use, and a version that a verifier decides.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.devchain = DevChain(genesis_time=GENESIS, genesis_seed=SEED.encode())
+        config = replace(load_config(environ={}, start=folder), root=folder)
+        self.chain = Chain.connect(config.network("embedded"), self.devchain.provider())
+        deployment = deploy(self.chain, Account.development("deployer"), config)
+        self.deployed = {
+            name: self._gas_of(contract.transaction)
+            for name, contract in deployment.record.contracts.items()
+        }
+        self.data_share = deployment.data_share
+        self.registry = deployment.registry
+        self.escrow = deployment.escrow
+
+        self.owner = self._sender("owner")
+        self.requester = self._sender("requester")
+        self.worker = self._sender("worker")
+        self.outsider = self._sender("outsider")
+        self.sponsor = self._sender("sponsor")
+        self.evaluator = self._sender("evaluator")
+        self.verifier = self._sender("challenger")
+        self.reader = self._sender("keeper")
+        self.newcomer = self._sender("spare")
+
+        self.offer = self.publish("model", "first")
+        self.verified_offer = self.publish("verified", "first", verifier=self.verifier.address)
+        self.open_offer = self.publish("open", "first", anyone=True)
+        self._make_grants()
+        self._let_everyone_earn()
+
+    def gas(self, sender: Sender, call: Call) -> int:
+        """Mine a call and return what it used. Raises `ContractRefused` if it fails."""
+        signed = sender.sign(call, gas=_GAS_LIMIT, nonce=sender.nonce(), fees=_FEES)
+        receipt = sender.receipt(sender.broadcast(signed))
+        if receipt is None:
+            raise TransactionFailed("The embedded chain did not mine a transaction at once.")
+        if not receipt.succeeded:
+            raise sender.failure(signed, receipt)
+        return receipt.gas_used
+
+    def fill(self, crowd: int) -> None:
+        """Open that many requests, and make that many grants."""
+        for number in range(crowd):
+            self.place(self.offer, self.ask(f"crowd {number}"))
+            resource = seeded(f"crowd {number}")
+            grant = self.data_share.grant(self.requester.address, resource, self.infer)
+            self.gas(self.owner, grant)
+
+    def pass_the_deadline(self) -> None:
+        """Let the second after every request's deadline come."""
+        self.devchain.set_next_timestamp(DEADLINE + 1)
+        self.devchain.mine()
+
+    # --- models and grants -----------------------------------------------------------------------
+
+    def version(self, model_id: ModelId, label: str, **changes: Any) -> Version:
+        """Terms of a version, attested by the owner; its hashes depend on `label`."""
+        version = Version(
+            model_id=model_id,
+            bundle_hash=seeded(f"{label} bundle"),
+            content_hash=seeded(f"{label} content"),
+            manifest_hash=seeded(f"{label} manifest"),
+            program_hash=seeded(f"{label} program"),
+            evaluation_hash=seeded(f"{label} evaluation"),
+            verifier=ZERO_ADDRESS,
+            verifier_settings=ZERO_HASH,
+            attestor=self.owner.address,
+            metrics=(METRIC,),
+            uri=URI,
+        )
+        return replace(version, **changes)
+
+    def publish(
+        self, name: str, label: str, *, anyone: bool = False, verifier: Address = ZERO_ADDRESS
+    ) -> Offer:
+        """Register a model with one version, and return what it is offered for."""
+        terms = ModelTerms(FEE, max_delay=2**24 - 1, open=anyone)
+        self.gas(self.owner, self.registry.register_model(name, terms, [THRESHOLD]))
+        model_id = commitments.model_id(self.owner.address, name)
+        version = self.version(model_id, label, verifier=verifier)
+        self.gas(self.owner, self.registry.publish_version(version))
+        return self.registry.quote(model_id, commitments.version_id(version)).offer
+
+    @property
+    def infer(self) -> GrantTerms:
+        """Terms of a grant to request, metered by the escrow."""
+        return GrantTerms(Right.INFER, EXPIRY, USES, self.escrow.address)
+
+    def signed_grant(self, resource: bytes, wrapped_key: bytes) -> Call:
+        """Redeem a grant to the reader that the owner has signed."""
+        owner, grantee = self.owner.address, self.reader.address
+        signed = SignedGrant(
+            owner=owner,
+            grantee=grantee,
+            resource=resource,
+            terms=replace(self.infer, rights=Right.READ | Right.INFER),
+            generation=self.data_share.generation_of(owner, grantee),
+            nonce=self.data_share.nonce_of(owner, grantee),
+            deadline=SIGNATURE_DEADLINE,
+        )
+        digest = commitments.signed_grant_digest(
+            signed,
+            wrapped_key,
+            chain_id=self.chain.chain_id,
+            data_share=self.data_share.address,
+        )
+        return self.data_share.redeem_grant(signed, wrapped_key, sign(self.owner, digest))
+
+    # --- requests and answers --------------------------------------------------------------------
+
+    def ask(self, label: str, *, payer: Sender | None = None, callback: bool = False) -> Request:
+        """Terms of a request of the requester's; its input hash depends on `label`."""
+        return Request(
+            requester=self.requester.address,
+            payer=(payer or self.requester).address,
+            input_hash=seeded(f"input of {label}"),
+            deadline=DEADLINE,
+            reply_key=ZERO_HASH if callback else seeded("reply key"),
+            callback_gas=CALLBACK_GAS if callback else 0,
+        )
+
+    def id_of(self, offer: Offer, terms: Request) -> RequestId:
+        """The id of a request."""
+        return commitments.request_id(
+            offer, terms, chain_id=self.chain.chain_id, escrow=self.escrow.address
+        )
+
+    def place(self, offer: Offer, terms: Request, input_length: int = 32) -> int:
+        """Place a request of the requester's, and return the gas used."""
+        payload = seeded("input", input_length)
+        call = self.escrow.request(offer.model_id, offer.version_id, terms, payload, value=FEE)
+        return self.gas(self.requester, call)
+
+    def place_signed(self, offer: Offer, terms: Request) -> int:
+        """Place a request that the requester signed and the sponsor pays for."""
+        call = self.escrow.request_for(
+            offer.model_id,
+            offer.version_id,
+            terms,
+            seeded("input"),
+            sign(self.requester, self.id_of(offer, terms)),
+            value=FEE,
+        )
+        return self.gas(self.sponsor, call)
+
+    def answer(self, offer: Offer, terms: Request, output_length: int = 150) -> int:
+        """Fulfil a request, and return the gas used."""
+        output = clear_output(output_length)
+        call = self.escrow.fulfil(offer, terms, seeded("commitment"), output)
+        return self.gas(self.worker, call)
+
+    # --- the state all figures start from --------------------------------------------------------
+
+    def _sender(self, role: str) -> Sender:
+        return Sender(self.chain, Account.development(role))
+
+    def _gas_of(self, transaction_hash: str) -> int:
+        receipt = self.chain.rpc("eth_getTransactionReceipt", [transaction_hash])
+        return quantity(receipt["gasUsed"])
+
+    def _make_grants(self) -> None:
+        for account in (self.requester, self.worker, self.reader):
+            self.gas(account, self.data_share.register_key(read_bytes(account.address) + bytes(12)))
+            self.gas(self.owner, self.data_share.revoke_access(account.address))
+        serve = GrantTerms(Right.SERVE, EXPIRY)
+        for offer in (self.offer, self.verified_offer, self.open_offer):
+            resource = offer.model_id
+            self.gas(self.owner, self.data_share.grant(self.worker.address, resource, serve))
+            self.gas(
+                self.owner, self.data_share.grant(self.requester.address, resource, self.infer)
+            )
+
+    def _let_everyone_earn(self) -> None:
+        answered, refused = self.ask("answered"), self.ask("refused")
+        sponsored = self.ask("sponsored and refused", payer=self.sponsor)
+        self.place(self.offer, answered)
+        self.place(self.offer, refused)
+        self.place_signed(self.offer, sponsored)
+        self.answer(self.offer, answered)
+        for terms in (refused, sponsored):
+            self.gas(self.worker, self.escrow.refuse(self.offer, terms, 1))

@@ -1,0 +1,106 @@
+"""`modelward bench`: measure what modelward costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelward.errors import BadInput, CheckFailed
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure what modelward costs."""
+
+
+@app.command()
+def gas(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail if a figure is not the committed one.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Make these figures the ones to commit.")
+    ] = False,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The committed figures; else tests/snapshots/gas.json."),
+    ] = None,
+    crowd: Annotated[
+        int,
+        typer.Option(min=1, help="How many open requests and grants to measure among, too."),
+    ] = 300,
+) -> None:
+    """Measure the gas of every call of the contracts, on an embedded chain.
+
+    All figures are taken twice, with next to nothing open and in a crowd of open requests and
+    grants; the command fails if they differ.
+    """
+    from modelward.bench import gas as bench
+    from modelward.cli.printing import print_json
+
+    if check and write:
+        raise BadInput("--check and --write exclude each other.")
+    committed = (snapshot or _committed_snapshot()) if check or write else None
+
+    measured = bench.measure()
+    if committed and check:
+        bench.check(measured, committed)
+    if committed and write:
+        bench.write(measured, committed)
+    crowded = bench.measure(crowd=crowd)
+
+    if as_json:
+        print_json({"gas": measured, "crowd": crowd, "gas_in_the_crowd": crowded})
+    else:
+        _print(measured, crowded, crowd)
+    grown = bench.differences(crowded, measured)
+    if grown:
+        raise CheckFailed(f"What a call costs depends on what is open: {'; '.join(grown)}.")
+
+
+def _committed_snapshot() -> Path:
+    from modelward.solidity.sources import checkout
+
+    root = checkout()
+    if root is None:
+        raise BadInput(
+            "This modelward was installed without its sources, beside which figures are committed.",
+            hint="Name a file with --snapshot.",
+        )
+    return root / "tests" / "snapshots" / "gas.json"
+
+
+def _print(measured: Mapping[str, int], crowded: Mapping[str, int], crowd: int) -> None:
+    from modelward.bench.anchors import ANCHORS
+    from modelward.bench.gas import WORKS
+    from modelward.cli.printing import print_table
+
+    works = {work.key: work for work in WORKS}
+    rows = []
+    for key, figure in measured.items():
+        work = works.get(key)
+        several = work.times if work else 1
+        each = f"{figure // several:,} each" if several > 1 else ""
+        rows.append((figure, key, ", ".join(filter(None, (each, work.summary if work else "")))))
+    print_table(("gas", "call", ""), rows)
+    typer.echo()
+    print_table(
+        ("gas", "call", "elsewhere", "ratio", "where"),
+        [
+            (measured[key], key, anchor.gas, f"{measured[key] / anchor.gas:.2f}", anchor.name)
+            for key, anchors in ANCHORS.items()
+            for anchor in anchors
+        ],
+    )
+    typer.echo()
+    same = sum(crowded[key] == figure for key, figure in measured.items())
+    typer.echo(
+        f"Among {crowd} open requests and {crowd} grants, {same} of {len(measured)} figures "
+        "are the same to the unit."
+    )

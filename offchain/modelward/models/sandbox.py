@@ -100,6 +100,11 @@ class Sandbox:
         """
         self._running_child()
 
+    @property
+    def process_id(self) -> int | None:
+        """The child's process id; None while there is none."""
+        return None if self._child is None else self._child.process.pid
+
     def holds(self, bundle_hash: bytes) -> bool:
         """Whether the bundle is open."""
         return self._child is not None and self._child.alive and bundle_hash in self._open

@@ -17,7 +17,7 @@ from modelward.errors import HashMismatch, InvalidBundle, InvalidInput, Predicti
 OPEN, PREDICT, FORGET, DONE, FAILED = (bytes([code]) for code in b"OPF.!")
 HEADER = struct.Struct(">cQ")
 HASH_BYTES = 32
-GRACE = 5.0
+GRACE = 2.0
 """Seconds beyond the parent's own limit after which a process that lost its parent ends itself."""
 
 

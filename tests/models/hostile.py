@@ -1,0 +1,76 @@
+"""Bundles that pass every check there is on paper and harm whoever opens or runs them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree._tree import Tree
+
+from modelward.models.bundle import Bundle, write_bundle
+from modelward.models.schema import Row
+from modelward.pipeline.package import PackagedModel, package
+
+
+def endless_tree() -> Bundle:
+    """A decision tree whose root is its own child: `predict` never comes back."""
+    return _tree_with_root_children(0)
+
+
+def crashing_tree() -> Bundle:
+    """A decision tree whose root's children lie far outside its memory: `predict` crashes."""
+    return _tree_with_root_children(10**12)
+
+
+def raising_model() -> Bundle:
+    """A model with fewer coefficients than features: `predict` raises, quoting the shapes."""
+    honest, model = _honest(LogisticRegression(max_iter=5_000))
+    model.coef_ = model.coef_[:, :-1]
+    return write_bundle(model, honest.manifest)
+
+
+def memory_eater(rows: int) -> Bundle:
+    """A nearest-neighbours model of so many training rows, 240 bytes each."""
+    honest, model = _honest(KNeighborsClassifier(1, algorithm="brute"))
+    model._fit_X = np.random.default_rng(0).random((rows, model._fit_X.shape[1]))
+    model._y = np.zeros(rows, dtype=model._y.dtype)
+    model.n_samples_fit_ = rows
+    return write_bundle(model, honest.manifest)
+
+
+def held_out_row() -> Row:
+    """A row that all of them accept."""
+    inputs, _ = load_breast_cancer(return_X_y=True, as_frame=True)
+    honest, _ = _honest(DecisionTreeClassifier(max_depth=1))
+    return honest.manifest.input.rows(inputs[400:401].itertuples(index=False, name=None))[0]
+
+
+def held_out_input() -> bytes:
+    """The same row as canonical input."""
+    honest, _ = _honest(DecisionTreeClassifier(max_depth=1))
+    return honest.manifest.input.encode_row(held_out_row())
+
+
+def _tree_with_root_children(position: int) -> Bundle:
+    honest, model = _honest(DecisionTreeClassifier(max_depth=3, random_state=0))
+    tree = model.tree_
+    state = tree.__getstate__()
+    nodes = state["nodes"].copy()
+    nodes["left_child"][0] = nodes["right_child"][0] = position
+    crafted = Tree(tree.n_features, np.array(tree.n_classes, dtype=np.intp), tree.n_outputs)
+    crafted.__setstate__(state | {"nodes": nodes})
+    model.tree_ = crafted
+    return write_bundle(model, honest.manifest)
+
+
+def _honest(estimator: Any) -> tuple[PackagedModel, Any]:
+    """The model fitted and packaged as it should be, and a copy to spoil."""
+    inputs, labels = load_breast_cancer(return_X_y=True, as_frame=True)
+    estimator.fit(inputs[:400], labels[:400])
+    packaged = package(estimator, inputs[400:], labels[400:], name="hostile")
+    return packaged, copy.deepcopy(estimator)

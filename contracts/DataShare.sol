@@ -35,6 +35,7 @@ contract DataShare is IDataShare, EIP712 {
     uint8 private constant ALL_RIGHTS = READ | INFER | SERVE;
     uint24 private constant UNLIMITED = type(uint24).max;
     uint40 private constant NEVER = type(uint40).max;
+    uint256 private constant WRAPPED_KEY_LENGTH = 80;
 
     bytes32 private constant SIGNED_GRANT_TYPEHASH = keccak256(
         "SignedGrant(address owner,address grantee,bytes32 resource,uint8 rights,uint40 expiry,uint24 uses,address meter,uint24 generation,uint64 nonce,uint256 deadline,bytes wrappedKey)"
@@ -95,6 +96,14 @@ contract DataShare is IDataShare, EIP712 {
         for (uint256 i = 0; i < items.length; ++i) {
             _revoke(items[i].grantee, items[i].resource);
         }
+    }
+
+    /// @inheritdoc IDataShare
+    function rewrapKeys(bytes32 resource, address[] calldata grantees, bytes calldata wrappedKeys) external {
+        uint256 expected = grantees.length * WRAPPED_KEY_LENGTH;
+        if (wrappedKeys.length != expected) revert WrappedKeysLength(wrappedKeys.length, expected);
+
+        emit KeysRewrapped(msg.sender, resource, grantees, wrappedKeys);
     }
 
     // --- granting by signature --------------------------------------------------------------------

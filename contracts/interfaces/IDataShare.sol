@@ -119,6 +119,10 @@ interface IDataShare {
     /// @notice An owner began, or ceased, to allow grants by signature.
     event SignedGrantsAllowed(address indexed owner, bool allowed);
 
+    /// @notice An owner handed the key of a resource's next epoch to grantees, whose grants stay as they are.
+    /// @param wrappedKeys 80 bytes for each of `grantees`, in their order.
+    event KeysRewrapped(address indexed owner, bytes32 indexed resource, address[] grantees, bytes wrappedKeys);
+
     /// @notice An account registered the X25519 public key that its envelopes are sealed to from now on.
     /// @param index Its place among the account's keys, from 1.
     event KeyRegistered(address indexed account, uint32 indexed index, bytes32 publicKey);
@@ -168,6 +172,9 @@ interface IDataShare {
     /// @notice The signature can no longer be redeemed.
     error SignatureExpired(uint256 deadline, uint256 timestamp);
 
+    /// @notice There must be 80 bytes of wrapped key for every grantee.
+    error WrappedKeysLength(uint256 length, uint256 expected);
+
     /// @notice A public key cannot be zero.
     error KeyIsZero();
 
@@ -206,6 +213,12 @@ interface IDataShare {
 
     /// @notice `revoke`, several times over.
     function revokeMany(RevokeItem[] calldata items) external;
+
+    /// @notice Hands the key of a new epoch of one of the caller's resources to grantees.
+    /// @param wrappedKeys 80 bytes for each of `grantees`, in their order.
+    /// @dev Passes all of it on in one event. Nothing is stored or checked: whose grants are live is for
+    /// the caller to find out beforehand, from events and `accessOf`.
+    function rewrapKeys(bytes32 resource, address[] calldata grantees, bytes calldata wrappedKeys) external;
 
     // --- granting by signature --------------------------------------------------------------------
 

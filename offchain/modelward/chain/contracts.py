@@ -107,6 +107,12 @@ class DataShare(Contract):
         """End several grants of the sender."""
         return self.call("revokeMany", items)
 
+    def rewrap_keys(
+        self, resource: bytes, grantees: Sequence[Address], wrapped_keys: bytes
+    ) -> Call:
+        """Hand a new epoch's key to grantees of the sender: 80 bytes for each, in their order."""
+        return self.call("rewrapKeys", resource, grantees, wrapped_keys)
+
     def allow_signed_grants(self, allowed: bool) -> Call:
         """Allow or forbid grants by the sender's signature."""
         return self.call("allowSignedGrants", allowed)

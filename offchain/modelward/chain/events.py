@@ -83,6 +83,16 @@ class AllAccessRevoked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeysRewrapped(Event):
+    """An owner handed a new epoch's key to grantees: 80 bytes for each, in their order."""
+
+    owner: Address
+    resource: bytes
+    grantees: tuple[Address, ...]
+    wrapped_keys: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedGrantsAllowed(Event):
     """An owner began, or ceased, to allow grants by signature."""
 
@@ -283,6 +293,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         AccessGranted,
         AccessRevoked,
         AllAccessRevoked,
+        KeysRewrapped,
         SignedGrantsAllowed,
         KeyRegistered,
     ),

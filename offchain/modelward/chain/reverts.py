@@ -34,6 +34,7 @@ SENTENCES: Mapping[str, str] = {
     "WrongNonce": "The signed grant was redeemed or revoked (nonce {signed}, now {current}).",
     "SignatureExpired": "The signature could be used until {deadline:time}.",
     "ContentHashIsZero": "The hash of published content cannot be zero.",
+    "WrappedKeysLength": "{length} bytes of wrapped keys were given, not {expected}.",
     "KeyIsZero": "A public key cannot be zero.",
     # ModelRegistry
     "InvalidName": "A model's name has 1 to {most} bytes, not {length}.",

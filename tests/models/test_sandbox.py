@@ -40,8 +40,12 @@ def sandbox():
         yield shared
 
 
+def holds(sandbox, bundle):
+    return sandbox.holds(bundle.hash, bundle.manifest_hash)
+
+
 def load(sandbox, bundle):
-    if not sandbox.holds(bundle.hash):
+    if not holds(sandbox, bundle):
         sandbox.open(bundle.data, bundle.hash, bundle.manifest_hash)
 
 
@@ -75,7 +79,7 @@ def test_bundles_unused_for_longest_make_room(sandbox, breast_cancer, wine, diab
     with pytest.raises(InvalidInput):
         sandbox.predict(first.hash, b"")  # used, though in vain
     load(sandbox, third)
-    assert [sandbox.holds(bundle.hash) for bundle in (first, second, third)] == [True, False, True]
+    assert [holds(sandbox, bundle) for bundle in (first, second, third)] == [True, False, True]
 
 
 def test_an_input_outside_the_schema_is_told_from_a_failed_prediction(sandbox, breast_cancer):
@@ -91,17 +95,19 @@ def test_a_model_that_raises_harms_nothing(sandbox, breast_cancer):
     with pytest.raises(PredictionFailed) as failed:
         sandbox.predict(bundle.hash, held_out_input())
     assert not isinstance(failed.value, PredictionAborted)
-    assert sandbox.holds(breast_cancer.bundle.hash)
+    assert holds(sandbox, breast_cancer.bundle)
 
 
 def test_a_malformed_bundle_is_invalid_and_does_not_stay_open(sandbox):
     data = b"not a bundle"
     with pytest.raises(InvalidBundle):
         sandbox.open(data, keccak(data), bytes(32))
-    assert not sandbox.holds(keccak(data))
+    assert not sandbox.holds(keccak(data), bytes(32))
 
 
-def test_a_bundle_with_another_manifest_is_invalid(sandbox, wine):
+def test_a_bundle_with_another_manifest_is_invalid_even_while_it_is_open(sandbox, wine):
+    load(sandbox, wine.bundle)
+    assert not sandbox.holds(wine.bundle.hash, keccak(b"another"))
     with pytest.raises(InvalidBundle, match="manifest"):
         sandbox.open(wine.bundle.data, wine.bundle.hash, keccak(b"another"))
 
@@ -174,7 +180,7 @@ def test_a_crash_in_native_code_is_survived(sandbox, breast_cancer):
         sandbox.predict(hostile.hash, held_out_input())
 
     assert not aborted.value.timed_out
-    assert not sandbox.holds(breast_cancer.bundle.hash)
+    assert not holds(sandbox, breast_cancer.bundle)
     with pytest.raises(PredictionAborted, match="gone"):
         sandbox.predict(breast_cancer.bundle.hash, b"")
 
@@ -184,7 +190,7 @@ def test_a_bundle_that_eats_memory_is_stopped_at_the_limit():
     with Sandbox(Limits(memory_bytes=600 << 20)) as sandbox:
         with pytest.raises(PredictionAborted, match=r"600 MiB|broke the process"):
             sandbox.open(hostile.data, hostile.hash, hostile.manifest_hash)
-        assert not sandbox.holds(hostile.hash)
+        assert not holds(sandbox, hostile)
 
 
 PARENT = """

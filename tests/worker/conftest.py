@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,47 +14,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from modelward import commitments
-from modelward.chain.contracts import DataShare, InferenceEscrow, ModelRegistry
+from modelward.chain.connection import Chain
 from modelward.chain.sender import Sender
 from modelward.content.store import ContentStore
 from modelward.deployment import Deployment
-from modelward.journal import Job, Journal
+from modelward.devchain import DevChain
 from modelward.models.bundle import LoadedBundle
 from modelward.models.runner import Runner
-from modelward.models.sandbox import Limits, Sandbox
-from modelward.pipeline.package import PackagedModel, package
-from modelward.terms import (
-    GWEI,
-    ZERO_ADDRESS,
-    Address,
-    GrantTerms,
-    ModelId,
-    ModelTerms,
-    Offer,
-    Request,
-    RequestId,
-    RequestState,
-    Right,
-    Version,
-    VersionId,
-    frame_clear_input,
-    frame_clear_output,
-)
+from modelward.models.sandbox import Sandbox
+from modelward.pipeline.package import package
 from modelward.worker import Worker, open_journal
 
-FEE = 1_000_000 * GWEI
-PAYEE_BPS = 3_000
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A packaged model, and what it must predict."""
-
-    packaged: PackagedModel
-    row: bytes
-    output: bytes
-    other_row: bytes
+from .trading import Counterparts, FaultyEndpoint, Published, TrainedModel
 
 
 @pytest.fixture(scope="session")
@@ -65,125 +35,9 @@ def trained() -> TrainedModel:
     estimator.fit(inputs[:400], labels[:400])
     packaged = package(estimator, inputs[400:], labels[400:], name="breast-cancer")
     schema = packaged.manifest.input
-    rows = schema.rows(inputs[400:402].itertuples(index=False, name=None))
+    (row,) = schema.rows(inputs[400:401].itertuples(index=False, name=None))
     runner = Runner(LoadedBundle(packaged.bundle.hash, packaged.manifest, estimator))
-    return TrainedModel(
-        packaged,
-        row=schema.encode_row(rows[0]),
-        output=runner.predict(rows[:1])[0],
-        other_row=schema.encode_row(rows[1]),
-    )
-
-
-@dataclass(frozen=True)
-class Published:
-    """A version on chain, and the store that has its bundle."""
-
-    model_id: ModelId
-    version_id: VersionId
-    store: ContentStore
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A request on chain, as its requester remembers it."""
-
-    id: RequestId
-    offer: Offer
-    request: Request
-    secret: bytes
-    payload: bytes
-
-
-class Market:
-    """What owner and requester do, in a few words."""
-
-    def __init__(
-        self, deployment: Deployment, owner: Sender, requester: Sender, store: ContentStore
-    ) -> None:
-        self.deployment = deployment
-        self.share: DataShare = deployment.data_share
-        self.registry: ModelRegistry = deployment.registry
-        self.escrow: InferenceEscrow = deployment.escrow
-        self.owner = owner
-        self.requester = requester
-        self.store = store
-
-    def publish(
-        self,
-        packaged: PackagedModel,
-        *,
-        fee: int = FEE,
-        name: str = "breast-cancer",
-        **changes: Any,
-    ) -> Published:
-        """Register a model open to all, publish one version of it, and store its bundle."""
-        self.store.put(packaged.bundle.data)
-        terms = ModelTerms(fee=fee, payee_bps=PAYEE_BPS, max_delay=86_400, open=True)
-        self.owner.send(self.registry.register_model(name, terms))
-        model_id = commitments.model_id(self.owner.address, name)
-        version = replace(
-            Version(
-                model_id=model_id,
-                bundle_hash=packaged.bundle.hash,
-                content_hash=packaged.bundle.hash,
-                manifest_hash=packaged.bundle.manifest_hash,
-                program_hash=bytes(32),
-                evaluation_hash=packaged.evaluation_hash,
-                verifier=ZERO_ADDRESS,
-                verifier_settings=bytes(32),
-                attestor=self.owner.address,
-                metrics=tuple(sorted(packaged.metrics, key=lambda metric: metric.name)),
-                uri=self.store.url,
-            ),
-            **changes,
-        )
-        self.owner.send(self.registry.publish_version(version))
-        return Published(model_id, commitments.version_id(version), self.store)
-
-    def let_serve(self, model: Published, worker: Address, **terms: Any) -> None:
-        grant = GrantTerms(rights=Right.SERVE, **terms)
-        self.owner.send(self.share.grant(worker, model.model_id, grant))
-
-    def stop_serving(self, model: Published, worker: Address) -> None:
-        self.owner.send(self.share.revoke(worker, model.model_id))
-
-    def place(
-        self,
-        model: Published,
-        canonical_input: bytes,
-        *,
-        payload: bytes | None = None,
-        lifetime: int = 3_600,
-        **changes: Any,
-    ) -> Placed:
-        """Place a request; `payload` and `changes` make it one that nobody should make."""
-        quote = self.registry.quote(model.model_id, model.version_id)
-        secret = secrets.token_bytes(32)
-        now = self.deployment.chain.head().timestamp
-        request = replace(
-            Request(
-                requester=self.requester.address,
-                payer=self.requester.address,
-                input_hash=commitments.input_hash(secret, canonical_input),
-                deadline=now + lifetime,
-            ),
-            **changes,
-        )
-        framed = frame_clear_input(secret, canonical_input) if payload is None else payload
-        self.requester.send(
-            self.escrow.request(
-                model.model_id, model.version_id, request, framed, value=quote.offer.fee
-            )
-        )
-        chain_id = self.deployment.chain.chain_id
-        request_id = commitments.request_id(
-            quote.offer, request, chain_id=chain_id, escrow=self.escrow.address
-        )
-        return Placed(request_id, quote.offer, request, secret, framed)
-
-    def state(self, placed: Placed) -> RequestState:
-        return self.escrow.request_of(placed.id)
+    return TrainedModel(packaged, schema.encode_row(row), runner.predict([row])[0])
 
 
 @pytest.fixture
@@ -192,14 +46,16 @@ def store(tmp_path: Path) -> ContentStore:
 
 
 @pytest.fixture
-def market(deployment: Deployment, owner: Sender, requester: Sender, store: ContentStore) -> Market:
-    return Market(deployment, owner, requester, store)
+def market(
+    deployment: Deployment, owner: Sender, requester: Sender, store: ContentStore
+) -> Counterparts:
+    return Counterparts(deployment, owner, requester, store)
 
 
 @pytest.fixture
-def model(market: Market, trained: TrainedModel, worker: Sender) -> Published:
+def model(market: Counterparts, trained: TrainedModel, worker: Sender) -> Published:
     """The breast-cancer model, open to all, served by the worker."""
-    published = market.publish(trained.packaged)
+    published = market.publish(trained.packaged.bundle)
     market.let_serve(published, worker.address)
     return published
 
@@ -207,9 +63,15 @@ def model(market: Market, trained: TrainedModel, worker: Sender) -> Published:
 @pytest.fixture(scope="session")
 def shared_sandbox() -> Iterator[Sandbox]:
     """One child process for all tests that do not harm it: starting one takes seconds."""
-    with Sandbox(Limits()) as sandbox:
+    with Sandbox() as sandbox:
         sandbox.start()
         yield sandbox
+
+
+@pytest.fixture
+def endpoint(devchain: DevChain) -> FaultyEndpoint:
+    """What the worker, and nobody else, reaches the chain by. It is honest unless told."""
+    return FaultyEndpoint(devchain.provider())
 
 
 @pytest.fixture
@@ -225,36 +87,28 @@ def make_worker(
     deployment: Deployment,
     worker: Sender,
     store: ContentStore,
+    endpoint: FaultyEndpoint,
     journal_file: Path,
     shared_sandbox: Sandbox,
 ) -> Iterator[MakeWorker]:
-    """Start a worker on the test's journal, stopping the one before it as if it had been killed.
+    """Make a worker on the test's journal; the one before it is gone, as if it had been killed.
 
-    Takes what `Worker` takes; `sender` and `place` make it another account's, or another journal's.
+    Takes the options of `Worker`, and of its network.
     """
-    with ExitStack() as started:
+    running = ExitStack()
 
-        def make(*, sender: Sender = worker, place: Path = journal_file, **options: Any) -> Worker:
-            if place == journal_file:
-                started.close()
-            journal = started.enter_context(
-                open_journal(
-                    sender.chain, deployment, sender.account, directory=place.parent, place=place
-                )
+    def make(*, network: dict[str, Any] | None = None, **options: Any) -> Worker:
+        running.close()
+        chain = Chain.connect(replace(deployment.chain.network, **(network or {})), endpoint)
+        there = replace(deployment, chain=chain)
+        journal = running.enter_context(
+            open_journal(
+                chain, there, worker.account, directory=journal_file.parent, place=journal_file
             )
-            options.setdefault("sandbox", shared_sandbox)
-            return Worker(sender.chain, deployment, sender.account, store, journal, **options)
+        )
+        options.setdefault("sandbox", shared_sandbox)
+        bundles = options.pop("store", store)
+        return Worker(chain, there, worker.account, bundles, journal, **options)
 
+    with running:
         yield make
-
-
-def job(journal: Journal, placed: Placed) -> Job:
-    """The job of a request, which must be known."""
-    found = journal.job(placed.id)
-    assert found is not None, "the journal does not know the request"
-    return found
-
-
-def expected_output(trained: TrainedModel) -> bytes:
-    """The framed output for `trained.row`."""
-    return frame_clear_output(trained.output)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+from sklearn.datasets import load_wine
+from sklearn.ensemble import RandomForestClassifier
+
 from modelward import commitments
 from modelward.chain.events import InferenceFulfilled
-from modelward.chain.logs import EventReader
+from modelward.content.store import ContentStore
 from modelward.journal import State
-from modelward.terms import RequestStatus
+from modelward.models.bundle import LoadedBundle
+from modelward.models.runner import Runner
+from modelward.pipeline.package import package
+from modelward.terms import INLINE_ONLY, RequestStatus, frame_clear_output
 from modelward.worker import Milestone
 
-from .conftest import FEE, PAYEE_BPS, expected_output, job
-
-
-def answers(market, placed):
-    """What the escrow said about a request's answer."""
-    reader = EventReader(
-        market.deployment.chain,
-        {market.escrow.address: "InferenceEscrow"},
-        (InferenceFulfilled,),
-        (placed.id,),
-    )
-    return reader.read_all(0, market.deployment.chain.head().number)
+from .trading import FEE, PAYEE_BPS, job
 
 
 def test_a_request_is_answered_with_the_pinned_models_output(market, model, trained, make_worker):
@@ -28,12 +26,12 @@ def test_a_request_is_answered_with_the_pinned_models_output(market, model, trai
 
     make_worker().step()
 
-    (answer,) = answers(market, placed)
-    assert answer.output == expected_output(trained)
+    (answer,) = market.events(InferenceFulfilled, placed)
+    assert answer.output == frame_clear_output(trained.output)
     assert answer.commitment == commitments.result_commitment(
         placed.id, trained.output, placed.secret
     )
-    assert market.state(placed).status is RequestStatus.FULFILLED
+    assert market.status(placed) is RequestStatus.FULFILLED
 
 
 def test_worker_and_payee_are_credited_the_whole_fee(market, model, trained, make_worker, worker):
@@ -62,15 +60,126 @@ def test_a_step_reports_the_milestones_in_their_order(market, model, trained, ma
         Milestone.MINED,
         Milestone.ENDED,
     ]
+    assert report.at(Milestone.SENT) == (placed.id,)
 
 
-def test_an_answer_is_final_in_the_journal_once_a_confirmed_block_holds_it(
-    market, model, trained, make_worker
+def test_an_answer_is_final_once_a_confirmed_block_holds_it(
+    market, model, trained, make_worker, devchain
 ):
     placed = market.place(model, trained.row)
+    worker = make_worker(network={"confirmations": 3})
+
+    devchain.mine(2)
+    worker.step()
+    assert job(worker.journal, placed).state is State.MINED
+    devchain.mine(1)
+    worker.step()
+    assert job(worker.journal, placed).state is State.MINED
+    devchain.mine(1)
+    worker.step()
+    assert job(worker.journal, placed).state is State.FINAL
+    assert worker.step().idle
+
+
+def test_a_request_is_not_touched_before_it_is_confirmed(
+    market, model, trained, make_worker, devchain
+):
+    placed = market.place(model, trained.row)
+    worker = make_worker(network={"confirmations": 3})
+
+    assert worker.step().idle
+    assert worker.journal.job(placed.id) is None
+    devchain.mine(2)
+    assert worker.step().at(Milestone.SENT) == (placed.id,)
+
+
+def test_every_open_request_is_answered_in_one_step(market, model, trained, make_worker, worker):
+    requests = [market.place(model, trained.row) for _ in range(3)]
+
+    make_worker().step()
+
+    assert {market.status(placed) for placed in requests} == {RequestStatus.FULFILLED}
+    assert worker.nonce() == 3
+
+
+def test_a_request_naming_this_worker_and_demanding_its_output_inline_is_answered(
+    market, model, trained, make_worker, worker
+):
+    placed = market.place(model, trained.row, worker=worker.address, flags=INLINE_ONLY)
+    make_worker().step()
+    assert market.status(placed) is RequestStatus.FULFILLED
+
+
+def test_a_request_naming_another_worker_is_none_of_ours(
+    market, model, trained, make_worker, outsider
+):
+    placed = market.place(model, trained.row, worker=outsider.address)
     worker = make_worker()
+    assert worker.step().idle
+    assert worker.journal.job(placed.id) is None
+
+
+def test_each_request_is_answered_by_the_version_it_pins(market, model, trained, make_worker):
+    inputs, labels = load_wine(return_X_y=True, as_frame=True)
+    forest = RandomForestClassifier(5, random_state=0).fit(inputs[::2], labels[::2])
+    wine = package(forest, inputs[1::2], labels[1::2], name="wine")
+    (row,) = wine.manifest.input.rows(inputs[1:2].itertuples(index=False, name=None))
+    expected = Runner(LoadedBundle(wine.bundle.hash, wine.manifest, forest)).predict([row])[0]
+    other = market.publish(wine.bundle, name="wine")
+    worker = make_worker()
+    market.let_serve(other, worker.journal.identity.account)
+    bottle = market.place(other, wine.manifest.input.encode_row(row))
+    patient = market.place(model, trained.row)
 
     worker.step()
 
-    assert job(worker.journal, placed).state is State.FINAL
+    outputs = {
+        placed.id: event.output
+        for placed in (bottle, patient)
+        for event in market.events(InferenceFulfilled, placed)
+    }
+    assert outputs == {
+        bottle.id: frame_clear_output(expected),
+        patient.id: frame_clear_output(trained.output),
+    }
+
+
+def test_a_bundle_is_fetched_from_where_its_version_says(
+    market, model, trained, make_worker, tmp_path
+):
+    placed = market.place(model, trained.row)
+    make_worker(store=ContentStore(str(tmp_path / "empty"))).step()
+    assert market.status(placed) is RequestStatus.FULFILLED
+
+
+@pytest.mark.parametrize("gone", ["retired", "repriced"])
+def test_an_open_request_is_answered_on_the_terms_it_was_placed_on(
+    market, model, trained, make_worker, worker, gone
+):
+    placed = market.place(model, trained.row)
+    if gone == "retired":
+        market.owner.send(market.registry.retire_model(model.model_id))
+    else:
+        terms = replace(market.registry.model_of(model.model_id).terms, fee=7 * FEE)
+        market.owner.send(market.registry.set_terms(model.model_id, terms))
+
+    make_worker().step()
+
+    assert market.status(placed) is RequestStatus.FULFILLED
+    assert market.escrow.credit_of(worker.address) == FEE - FEE * PAYEE_BPS // 10_000
+
+
+def test_what_ended_before_the_worker_came_is_passed_over(
+    market, model, trained, make_worker, devchain, journal_file
+):
+    answered, refunded = (market.place(model, trained.row, lifetime=t) for t in (900, 600))
+    make_worker().step()
+    late = market.place(model, trained.row, lifetime=60)
+    devchain.increase_time(3_600)
+    market.requester.send(market.escrow.refund(late.id))
+    journal_file.unlink()
+
+    worker = make_worker()
+
     assert worker.step().idle
+    assert [worker.journal.job(p.id) for p in (answered, refunded, late)] == [None] * 3

@@ -17,7 +17,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from eth_utils.crypto import keccak
 
@@ -61,6 +61,11 @@ class Limits:
     open_bytes: int = 256 << 20
 
 
+class _Opened(NamedTuple):
+    manifest_hash: bytes
+    size: int
+
+
 @dataclass(slots=True)
 class _Child:
     process: subprocess.Popen[bytes]
@@ -90,7 +95,7 @@ class Sandbox:
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self._child: _Child | None = None
-        self._open: OrderedDict[bytes, int] = OrderedDict()
+        self._open: OrderedDict[bytes, _Opened] = OrderedDict()
 
     def start(self) -> None:
         """Start the child without waiting for it, so that the first prediction need not.
@@ -105,9 +110,10 @@ class Sandbox:
         """The child's process id; None while there is none."""
         return None if self._child is None else self._child.process.pid
 
-    def holds(self, bundle_hash: bytes) -> bool:
-        """Whether the bundle is open."""
-        return self._child is not None and self._child.alive and bundle_hash in self._open
+    def holds(self, bundle_hash: bytes, manifest_hash: bytes) -> bool:
+        """Whether the bundle is open, and has this manifest."""
+        opened = self._open.get(bundle_hash)
+        return self._alive() and opened is not None and opened.manifest_hash == manifest_hash
 
     def open(self, data: bytes, bundle_hash: bytes, manifest_hash: bytes) -> None:
         """Open a bundle, closing those unused for longest where room is short.
@@ -122,10 +128,11 @@ class Sandbox:
         if actual != bundle_hash:
             raise HashMismatch("The bundle", expected=bundle_hash, actual=actual)
         child = self._ready_child()
-        while self._open and sum(self._open.values()) + len(data) > self.limits.open_bytes:
+        self._open.pop(bundle_hash, None)
+        while self._open and self._open_bytes() + len(data) > self.limits.open_bytes:
             self._exchange(child, FORGET, self._open.popitem(last=False)[0])
         self._exchange(child, OPEN, bundle_hash + manifest_hash + data)
-        self._open[bundle_hash] = len(data)
+        self._open[bundle_hash] = _Opened(manifest_hash, len(data))
 
     def predict(self, bundle_hash: bytes, canonical_input: bytes) -> bytes:
         """The canonical output of an open bundle for a canonical input.
@@ -135,7 +142,7 @@ class Sandbox:
             PredictionFailed: the model raised, or gave what no output can hold.
             PredictionAborted: the child crashed or ran into a limit; no bundle is open any more.
         """
-        if self._child is None or not self.holds(bundle_hash):
+        if self._child is None or not self._alive() or bundle_hash not in self._open:
             raise PredictionAborted("The process that had opened the model has gone.")
         self._open.move_to_end(bundle_hash)
         return self._exchange(self._child, PREDICT, bundle_hash + canonical_input)
@@ -156,6 +163,12 @@ class Sandbox:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _alive(self) -> bool:
+        return self._child is not None and self._child.alive
+
+    def _open_bytes(self) -> int:
+        return sum(opened.size for opened in self._open.values())
 
     def _running_child(self) -> _Child:
         if self._child is None or not self._child.alive:

@@ -116,7 +116,7 @@ def _replay(
     if sandbox is None:
         with Sandbox() as own:
             return _replay(own, bundle, pinned, canonical_input)
-    if not sandbox.holds(pinned.bundle_hash):
+    if not sandbox.holds(pinned.bundle_hash, pinned.manifest_hash):
         sandbox.open(bundle, pinned.bundle_hash, pinned.manifest_hash)
     return sandbox.predict(pinned.bundle_hash, canonical_input)
 

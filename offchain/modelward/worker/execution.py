@@ -100,7 +100,7 @@ class Execution:
             raise _Declined(RefusalReason.PREDICTION_FAILED, error.message) from error
 
     def _attempt(self, version: Version, canonical_input: bytes) -> bytes:
-        if not self._sandbox.holds(version.bundle_hash):
+        if not self._sandbox.holds(version.bundle_hash, version.manifest_hash):
             self._open(version)
         try:
             return self._sandbox.predict(version.bundle_hash, canonical_input)

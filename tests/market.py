@@ -17,7 +17,7 @@ import pytest
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
 from modelward.commitments import result_commitment
-from modelward.config import load_config
+from modelward.config import Config, load_config
 from modelward.deployment import deploy
 from modelward.devchain import DevChain, serve
 from modelward.models.bundle import open_bundle
@@ -60,23 +60,36 @@ class Trained:
 
 @dataclass(frozen=True)
 class Market:
-    """Where to trade: `file` is a deploy.toml whose network `local` is the chain, at `url`.
+    """Where to trade: `folder` is a project whose network `local` is the chain, at `url`.
 
     Version 1 of owner/breast-cancer is published; the requester holds INFER, the worker SERVE.
     """
 
     devchain: DevChain
     url: str
-    file: Path
-    home: Path
-    store: Path
+    folder: Path
     published: PublishedVersion
 
+    @property
+    def file(self) -> Path:
+        return self.folder / "deploy.toml"
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def store(self) -> Path:
+        return self.folder / ".modelward" / "store"
+
     def connection(self, role: str | None = None) -> Connection:
-        config = load_config(self.file, environ={"MODELWARD_HOME": str(self.home)})
-        made = connect("local", role, config=replace(config, store_url=str(self.store)))
-        assert made.store.url == str(self.store)
-        return made
+        return connect("local", role, config=configuration(self.folder))
+
+
+def configuration(folder: Path) -> Config:
+    """What applies in a project, whatever this process's environment says."""
+    environment = {"MODELWARD_HOME": str(folder / "home")}
+    return load_config(folder / "deploy.toml", environ=environment)
 
 
 @pytest.fixture(scope="session")
@@ -99,14 +112,14 @@ def breast_cancer() -> Trained:
 def session_market(tmp_path_factory, breast_cancer) -> Iterator[Market]:
     """The market of a session; ask for `market` instead."""
     folder = tmp_path_factory.mktemp("market")
-    file, home, store = folder / "deploy.toml", folder / "home", folder / "store"
     devchain = DevChain()
     with serve(devchain) as server:
         text = (REPOSITORY / "deploy.toml").read_text(encoding="utf-8")
-        file.write_text(text.replace("http://127.0.0.1:8545", server.url), encoding="utf-8")
-        config = load_config(file, environ={"MODELWARD_HOME": str(home)})
+        project = text.replace("http://127.0.0.1:8545", server.url)
+        (folder / "deploy.toml").write_text(project, encoding="utf-8")
+        config = configuration(folder)
         deploy(Chain.connect(config.network("local")), Account.development("deployer"), config)
-        owner = Owner(connect("local", "owner", config=replace(config, store_url=str(store))))
+        owner = Owner(connect("local", "owner", config=config))
         published = owner.publish(
             breast_cancer.estimator,
             breast_cancer.inputs,
@@ -117,16 +130,15 @@ def session_market(tmp_path_factory, breast_cancer) -> Iterator[Market]:
         )
         owner.grant("requester", MODEL, Right.INFER)
         owner.grant("worker", MODEL, Right.SERVE)
-        yield Market(devchain, server.url, file, home, store, published)
+        yield Market(devchain, server.url, folder, published)
 
 
 @pytest.fixture
 def market(session_market, tmp_path) -> Iterator[Market]:
-    """The market, with a home and a store of the test's own."""
+    """The market, in a project folder of the test's own."""
     snapshot = session_market.devchain.snapshot()
-    shutil.copytree(session_market.home, tmp_path / "home")
-    shutil.copytree(session_market.store, tmp_path / "store")
-    yield replace(session_market, home=tmp_path / "home", store=tmp_path / "store")
+    own = shutil.copytree(session_market.folder, tmp_path / "market")
+    yield replace(session_market, folder=own)
     session_market.devchain.revert(snapshot)
 
 

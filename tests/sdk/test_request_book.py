@@ -41,7 +41,7 @@ def record(input_hash=b"\x04" * 32, **changes):
         secret=b"\x09" * 32,
         canonical_input=b"\x01" + bytes(16),
         transaction_hash=b"\x0a" * 32,
-        written_at=1_800_000_000,
+        written_at=1_800_000_000 * 10**9,
     )
     return dataclasses.replace(placed, **changes)
 

@@ -19,7 +19,7 @@ class RequestRecord:
     """One request as its requester remembers it.
 
     `model` is the reference it was placed under, `offer` the one that stood just before.
-    `transaction_hash` is that of the transaction that places it, `written_at` in Unix seconds.
+    `transaction_hash` is that of the transaction that places it, `written_at` in Unix nanoseconds.
     """
 
     chain_id: int

@@ -171,7 +171,7 @@ class Requester(Participant):
                 secret=secret,
                 canonical_input=canonical_input,
                 transaction_hash=signed.hash,
-                written_at=int(time.time()),
+                written_at=time.time_ns(),
             )
             connection.requests.write(record)
             try:

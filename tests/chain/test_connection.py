@@ -118,6 +118,7 @@ def test_a_passing_fault_of_the_endpoint_is_waited_out(remote, endpoint, fault):
         ("another id", "belongs to another request"),
         (b"<html>", "not JSON"),
         (b"[]", "not JSON-RPC"),
+        (100_000 * b"[", "not JSON"),
     ],
 )
 def test_a_lasting_fault_of_the_endpoint_is_said(remote, endpoint, fault, reason):

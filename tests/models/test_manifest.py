@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelward import json_nesting
 from modelward.errors import HashMismatch, InvalidBundle
 from modelward.models import canonical_json
 from modelward.models.bundle import read_manifest
@@ -225,4 +226,4 @@ def test_json_is_written_in_one_way_only(value):
     ],
 )
 def test_nesting_is_seen_before_parsing(document, depth):
-    assert canonical_json.depth(document) == depth
+    assert json_nesting.depth(document) == depth

@@ -15,8 +15,14 @@ from eth_typing import URI
 from web3.providers.rpc import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from modelward.json_nesting import depth
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 """Hosts no proxy of the environment stands before."""
+
+
+_MAX_NESTING = 64
+"""Deeper than any answer to a method that is used."""
 
 
 class BadAnswer(Exception):
@@ -67,13 +73,20 @@ class HttpProvider(HTTPProvider):
             if response.status_code in (429, 503):
                 raise Throttled(_seconds(response.headers.get("Retry-After"))) from error
             try:
-                return response.json()
+                return _parsed(response.content)
             except ValueError:
                 raise BadAnswer(f"the answer is HTTP status {response.status_code}") from error
         try:
-            return json.loads(raw)
+            return _parsed(raw)
         except ValueError as error:
             raise BadAnswer("the answer is not JSON") from error
+
+
+def _parsed(raw: bytes) -> Any:
+    document = raw.decode("utf-8")
+    if depth(document) > _MAX_NESTING:
+        raise ValueError("it is nested too deeply")
+    return json.loads(document)
 
 
 def _seconds(value: str | None) -> float | None:

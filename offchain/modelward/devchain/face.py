@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from typing import Any, Final
 
 from modelward.devchain import control, reading, sending
@@ -18,13 +17,12 @@ from modelward.devchain.faults import (
 )
 from modelward.devchain.methods import Method
 from modelward.devchain.node import Node
+from modelward.json_nesting import depth
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1_000
 MAX_NESTING: Final = 32
-
-_STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 _METHODS: Final[dict[str, Method]] = {**reading.METHODS, **sending.METHODS, **control.METHODS}
 
@@ -32,8 +30,10 @@ _METHODS: Final[dict[str, Method]] = {**reading.METHODS, **sending.METHODS, **co
 def answer_bytes(node: Node, request: bytes) -> bytes:
     """Answer a request in JSON with one in JSON; empty for a notification."""
     try:
-        _check_nesting(request)
-        decoded = json.loads(request, parse_constant=_no_constant)
+        document = request.decode("utf-8")
+        if depth(document) > MAX_NESTING:
+            raise ValueError(f"nested deeper than {MAX_NESTING} levels")
+        decoded = json.loads(document, parse_constant=_no_constant)
     except ValueError as error:
         return _encoded(_error(None, RpcFault(PARSE_ERROR, f"parse error: {error}")))
     answer = answer_any(node, decoded)
@@ -94,18 +94,6 @@ def _error(identity: Any, fault: RpcFault) -> dict[str, Any]:
 
 def _encoded(answer: object) -> bytes:
     return json.dumps(answer, separators=(",", ":")).encode()
-
-
-def _check_nesting(request: bytes) -> None:
-    """Refuse deep nesting: py-evm lifts the recursion limit that would stop the JSON decoder."""
-    depth = 0
-    for token in _STRING_OR_BRACKET.finditer(request):
-        if token[0] in b"[{":
-            depth += 1
-            if depth > MAX_NESTING:
-                raise ValueError(f"nested deeper than {MAX_NESTING} levels")
-        elif token[0] in b"]}":
-            depth -= 1
 
 
 def _no_constant(name: str) -> float:

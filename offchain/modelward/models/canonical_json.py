@@ -8,32 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Collection
 from typing import Any, NoReturn
 
 from modelward.errors import InvalidBundle
+from modelward.json_nesting import depth
 
 MAX_DEPTH = 32
-
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-
-
-def depth(document: str) -> int:
-    """How deeply the JSON in `document` is nested.
-
-    Python's JSON parser recurses, and with a raised recursion limit (libraries raise it for the
-    whole process) a deep document overflows the stack and ends the process: look first.
-    """
-    deepest = level = 0
-    for match in _STRUCTURE.finditer(document):
-        match document[match.start()]:
-            case "[" | "{":
-                level += 1
-                deepest = max(deepest, level)
-            case "]" | "}":
-                level -= 1
-    return deepest
 
 
 def dumps(value: object) -> bytes:

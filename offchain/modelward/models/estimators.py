@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from modelward.errors import InvalidBundle, UnfittedEstimator, UnsupportedEstimator
+from modelward.json_nesting import depth
 from modelward.models.allowed_types import ALLOWED_TYPES
-from modelward.models.canonical_json import depth
 from modelward.models.output import (
     CLASSIFICATION_DECIMALS,
     MAX_DECIMALS,

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast, get_args
 
 from modelward.errors import InvalidInput
-from modelward.models.canonical_json import MAX_DEPTH, depth
+from modelward.json_nesting import depth
+from modelward.models.canonical_json import MAX_DEPTH
 from modelward.models.schema import InputSchema, Row
 
 Format = Literal["csv", "json"]

@@ -264,6 +264,22 @@ class TestFees:
         assert history["gasUsedRatio"] == [0, 21_000 / 30_000_000]
         assert history["reward"] == [["0x0"] * 3, [hex(123)] * 3]
 
+    def test_tips_are_weighed_by_gas(self, chain, rpc, probe, worker, requester):
+        rpc("evm_setAutomine", False)
+        touch = probe.encode_abi("touch", [b"\1" * 32, 20])
+        heavy = {"to": probe.address, "value": 0, "data": touch, "gas": 100_000}
+        fees = {"maxFeePerGas": 10**10}
+        rpc("eth_sendRawTransaction", sign(worker, maxPriorityFeePerGas=100, **heavy, **fees))
+        rpc("eth_sendRawTransaction", sign(requester, maxPriorityFeePerGas=5, **fees))
+        chain.mine()
+        heavy_gas, light_gas = (
+            int(receipt["gasUsed"], 16) for receipt in rpc("eth_getBlockReceipts", "latest")
+        )
+        share = 100 * light_gas / (light_gas + heavy_gas)
+        assert 10 < share < 50
+        history = rpc("eth_feeHistory", "0x1", "latest", [0, share - 1, share + 1, 100])
+        assert [int(tip, 16) for tip in history["reward"][0]] == [5, 5, 100, 100]
+
     def test_a_fee_history_without_percentiles_has_no_rewards(self, rpc):
         assert "reward" not in rpc("eth_feeHistory", "0x1", "latest", [])
         assert "reward" not in rpc("eth_feeHistory", 1, "pending")

@@ -183,6 +183,12 @@ class TestFailures:
         with pytest.raises(RpcFailed, match="intrinsic gas too low"):
             call(selector("value()"), gas="0x5208")
 
+    def test_gas_below_the_data_floor_is_refused(self, rpc, stranger):
+        message = {"to": stranger, "data": "0x" + "ff" * 100}
+        assert rpc("eth_call", {**message, "gas": hex(25_000)}) == "0x"
+        with pytest.raises(RpcFailed, match="intrinsic gas too low: have 24999, want 25000"):
+            rpc("eth_call", {**message, "gas": hex(24_999)})
+
     def test_an_address_without_code_returns_nothing(self, rpc, stranger):
         assert rpc("eth_call", {"to": stranger, "data": "0x12345678"}) == "0x"
 

@@ -72,6 +72,13 @@ def test_too_few_or_too_many_parameters_are_refused(chain, method, params):
     assert error_of(chain.handle({**CHAIN_ID, "method": method, "params": params})) == (1, -32602)
 
 
+def test_optional_parameters_may_be_null(chain):
+    params = ["0x" + "11" * 20, None]
+    request = {**CHAIN_ID, "method": "eth_getBalance", "params": params}
+    assert chain.handle(request)["result"] == "0x0"
+    assert error_of(chain.handle({**request, "params": [None]})) == (1, -32602)
+
+
 def test_a_notification_is_carried_out_and_not_answered(chain):
     before = chain.block_number
     assert chain.handle({"jsonrpc": "2.0", "method": "evm_mine"}) is None

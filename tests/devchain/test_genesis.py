@@ -37,6 +37,9 @@ def test_a_genesis_in_the_future_sets_the_clock():
     chain = DevChain(genesis_time=4_000_000_000)
     chain.mine()
     assert 4_000_000_000 < chain.time < 4_000_000_010
+    rpc_of(chain)("evm_increaseTime", 1000)
+    chain.mine()
+    assert 4_000_001_000 <= chain.time < 4_000_001_010
 
 
 def test_chain_id_and_number_of_accounts_are_as_asked_for():

@@ -115,6 +115,7 @@ def test_topics_match_by_position(find, history, requester, worker):
     assert heights(find(topics=[CHANGED, [by_worker, by_requester]]), history) == [0, 1]
     assert heights(find(topics=[CHANGED, [by_worker, by_requester], [number(1)]]), history) == [0]
     assert heights(find(topics=[[], None]), history) == [0, 1, 2, 2]
+    assert heights(find(topics=[[CHANGED, None]]), history) == [0, 1, 2, 2]
     assert find(topics=[by_worker]) == []
 
 

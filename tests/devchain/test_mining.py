@@ -180,6 +180,7 @@ class TestWaiting:
         base_fee = int(rpc("eth_getBlockByNumber", "pending", False)["baseFeePerGas"], 16)
         sent = send(worker, maxFeePerGas=base_fee - 1, maxPriorityFeePerGas=1)
         assert rpc("eth_getBlockByNumber", "pending", False)["transactions"] == []
+        assert rpc("eth_getTransactionCount", worker.address, "pending") == "0x1"
         chain.mine()
         assert head(rpc)["transactions"] == []
         chain.mine()

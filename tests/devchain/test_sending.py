@@ -133,6 +133,16 @@ def test_bytes_that_are_no_supported_transaction_are_refused(send, raw, code):
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [(1, 2**64 - 1), (2, 2**256), (4, 2**256), (6, 2**256)]
+)
+def test_numbers_no_evm_can_hold_are_refused(send, worker, field, value):
+    fields = rlp.decode(bytes.fromhex(sign(worker)[4:]))
+    fields[field] = value.to_bytes(33, "big").lstrip(b"\0")
+    with pytest.raises(RpcFailed, match="a number is too large"):
+        send("0x02" + rlp.encode(fields).hex())
+
+
 def test_trailing_bytes_are_refused(send, worker):
     with pytest.raises(RpcFailed, match="failed to decode"):
         send(sign(worker) + "00")
@@ -197,6 +207,27 @@ def test_an_unlocked_account_signs_what_it_is_asked_to(rpc, requester, spare, fi
     transaction = rpc("eth_getTransactionByHash", rpc("eth_sendTransaction", message))
     assert (transaction["type"], transaction["from"]) == (kind, requester.address)
     assert (transaction["gas"], transaction["value"]) == ("0x5208", "0x5")
+
+
+def test_a_price_below_the_usual_tip_is_all_tip(chain, rpc, requester):
+    chain.mine(6)
+    message = {"from": requester.address, "to": requester.address, "maxFeePerGas": hex(GWEI - 1)}
+    transaction = rpc("eth_getTransactionByHash", rpc("eth_sendTransaction", message))
+    assert transaction["maxPriorityFeePerGas"] == hex(GWEI - 1)
+
+
+def test_gas_is_estimated_after_what_waits(chain, rpc, probe_artifact, deployer):
+    rpc("evm_setAutomine", False)
+    data = "0x" + probe_artifact.bytecode.hex() + (5).to_bytes(32, "big").hex()
+    created = rpc("eth_sendTransaction", {"from": deployer.address, "data": data})
+    nonce = int(rpc("eth_getTransactionByHash", created)["nonce"], 16)
+    address = keccak(rlp.encode([bytes.fromhex(deployer.address[2:]), nonce]))[12:].hex()
+    data = "0x" + keccak(text="demandGas(uint256)")[:4].hex() + "00" * 32
+    call = {"from": deployer.address, "to": f"0x{address}", "data": data}
+    sent = rpc("eth_sendTransaction", call)
+    chain.mine()
+    assert rpc("eth_getTransactionReceipt", sent)["status"] == "0x1"
+    assert int(rpc("eth_getStorageAt", f"0x{address}", "0x0", "latest"), 16) == 6
 
 
 def test_sending_without_gas_fails_where_the_estimate_does(rpc, probe, requester):

@@ -167,8 +167,6 @@ def _call(node: Node, message: object, block: object = None) -> str:
     wanted = read_call(node, message)
     state = state_at(node, block, free=wanted.is_free)
     gas = CALL_GAS_CAP if wanted.gas is None else min(wanted.gas, CALL_GAS_CAP)
-    if wanted.gas is None and wanted.max_fee:
-        gas = min(gas, state.get_balance(wanted.sender) // wanted.max_fee)
     return encode_hex(output_of(run(state, wanted, gas)))
 
 

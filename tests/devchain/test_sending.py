@@ -134,7 +134,7 @@ def test_bytes_that_are_no_supported_transaction_are_refused(send, raw, code):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [(1, 2**64 - 1), (2, 2**256), (4, 2**256), (6, 2**256)]
+    ("field", "value"), [(1, 2**64 - 1), (3, 2**256), (4, 2**256), (6, 2**256)]
 )
 def test_numbers_no_evm_can_hold_are_refused(send, worker, field, value):
     fields = rlp.decode(bytes.fromhex(sign(worker)[4:]))

@@ -20,7 +20,13 @@ contract DataShare is IDataShare, EIP712 {
     /// @dev What an owner and a grantee have in common, whatever the resource.
     struct Relation {
         uint24 generation;
-        uint64 nonce;
+        uint32 nonce;
+    }
+
+    /// @dev Whether an owner allows grants by signature, and how often it has begun to.
+    struct Signing {
+        bool allowed;
+        uint32 epoch;
     }
 
     /// @inheritdoc IDataShare
@@ -41,8 +47,7 @@ contract DataShare is IDataShare, EIP712 {
         "SignedGrant(address owner,address grantee,bytes32 resource,uint8 rights,uint40 expiry,uint24 uses,address meter,uint24 generation,uint64 nonce,uint256 deadline,bytes wrappedKey)"
     );
 
-    /// @inheritdoc IDataShare
-    mapping(address owner => bool) public signedGrantsAllowed;
+    mapping(address owner => Signing) private _signing;
 
     mapping(address owner => mapping(address grantee => Relation)) private _relations;
 
@@ -110,7 +115,9 @@ contract DataShare is IDataShare, EIP712 {
 
     /// @inheritdoc IDataShare
     function allowSignedGrants(bool allowed) external {
-        signedGrantsAllowed[msg.sender] = allowed;
+        Signing storage signing = _signing[msg.sender];
+        if (allowed && !signing.allowed) ++signing.epoch;
+        signing.allowed = allowed;
 
         emit SignedGrantsAllowed(msg.sender, allowed);
     }
@@ -120,12 +127,13 @@ contract DataShare is IDataShare, EIP712 {
         external
     {
         if (block.timestamp > signed.deadline) revert SignatureExpired(signed.deadline, block.timestamp);
-        if (!signedGrantsAllowed[signed.owner]) revert SignedGrantsNotAllowed(signed.owner);
+        if (!signedGrantsAllowed(signed.owner)) revert SignedGrantsNotAllowed(signed.owner);
         Relation storage relation = _relations[signed.owner][signed.grantee];
         if (signed.generation != relation.generation) {
             revert WrongGeneration(signed.generation, relation.generation);
         }
-        if (signed.nonce != relation.nonce) revert WrongNonce(signed.nonce, relation.nonce);
+        uint64 nonce = nonceOf(signed.owner, signed.grantee);
+        if (signed.nonce != nonce) revert WrongNonce(signed.nonce, nonce);
         bytes32 digest = _hashTypedDataV4(
             keccak256(
                 abi.encode(
@@ -148,8 +156,13 @@ contract DataShare is IDataShare, EIP712 {
     }
 
     /// @inheritdoc IDataShare
-    function nonceOf(address owner, address grantee) external view returns (uint64) {
-        return _relations[owner][grantee].nonce;
+    function nonceOf(address owner, address grantee) public view returns (uint64) {
+        return uint64(_signing[owner].epoch) << 32 | _relations[owner][grantee].nonce;
+    }
+
+    /// @inheritdoc IDataShare
+    function signedGrantsAllowed(address owner) public view returns (bool) {
+        return _signing[owner].allowed;
     }
 
     // --- encryption keys --------------------------------------------------------------------------
@@ -248,7 +261,7 @@ contract DataShare is IDataShare, EIP712 {
 
     function _revoke(address grantee, bytes32 resource) private {
         delete _grants[msg.sender][grantee][resource];
-        if (signedGrantsAllowed[msg.sender]) ++_relations[msg.sender][grantee].nonce;
+        if (signedGrantsAllowed(msg.sender)) ++_relations[msg.sender][grantee].nonce;
 
         emit AccessRevoked(msg.sender, grantee, resource);
     }

@@ -302,6 +302,7 @@ contract InferenceEscrow is IInferenceEscrow, EIP712, ReentrancyGuardTransient {
     /// @inheritdoc IInferenceEscrow
     function withdraw(address token, address to) public nonReentrant returns (uint256 amount) {
         // Check
+        if (to == address(0)) revert ReceiverIsZero();
         amount = creditOf[token][msg.sender];
         if (amount == 0) revert NothingToWithdraw(msg.sender, token);
 

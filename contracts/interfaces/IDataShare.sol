@@ -88,7 +88,8 @@ struct SignedGrant {
 ///
 /// Signed grants: an owner that allows them may sign a grant off chain (EIP-712) for anyone to redeem.
 /// Whatever the owner does on chain later wins: `revokeAccess`, and `revoke` of any grant to the same
-/// grantee, void every signature not yet redeemed; while signed grants are not allowed, none can be.
+/// grantee, void every signature not yet redeemed; while signed grants are not allowed, none can be; and
+/// none made before they were allowed, or allowed again, ever can be.
 ///
 /// Nobody, the deployer included, has any power over the grants of others.
 interface IDataShare {
@@ -222,7 +223,8 @@ interface IDataShare {
 
     // --- granting by signature --------------------------------------------------------------------
 
-    /// @notice Allows or forbids grants by the caller's signature. Forbidden to begin with.
+    /// @notice Allows or forbids grants by the caller's signature. Forbidden to begin with; to allow them,
+    /// for the first time or again, voids every signature made before.
     /// @dev Once allowed, `revoke` costs one more storage write: the one that voids signatures.
     function allowSignedGrants(bool allowed) external;
 

@@ -238,6 +238,9 @@ interface IInferenceEscrow {
     /// @notice The request asks for the output itself, and this is none or a reference.
     error OutputNotInline();
 
+    /// @notice What is sent to the zero address is lost.
+    error ReceiverIsZero();
+
     /// @notice The account is owed nothing.
     error NothingToWithdraw(address account, address token);
 

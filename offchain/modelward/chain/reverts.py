@@ -83,6 +83,7 @@ SENTENCES: Mapping[str, str] = {
     "CommitmentIsZero": "An answer's commitment cannot be zero.",
     "OutputTooLong": "The output has {length} bytes; an answer carries {most} at most.",
     "OutputNotInline": "The request asks for the output itself, not for a reference to it.",
+    "ReceiverIsZero": "Money sent to the zero address would be lost; it is still owed.",
     "NothingToWithdraw": "{account} is owed nothing.",
     "TransferFailed": "{to} did not take {amount:wei}; it is still owed.",
     # Signatures

@@ -5,7 +5,7 @@ import pytest
 from modelward.chain.abi import contract_abi
 from modelward.chain.events import Withdrawn
 from modelward.chain.reverts import refusal_of
-from modelward.terms import ETH
+from modelward.terms import ETH, ZERO_ADDRESS
 from tests.contracts.inference_escrow.answers import COMMITMENT, OUTPUT
 from tests.contracts.puppet import SOURCE, Puppet
 from tests.contracts.said import event, said
@@ -92,6 +92,13 @@ def test_a_receiver_that_takes_no_money_leaves_it_owed(
     assert escrow.credit_of(worker.address) == SHARE
     assert chain.balance(escrow.address) == FEE
     worker.send(escrow.withdraw(worker.address))
+
+
+def test_nothing_is_sent_to_the_zero_address(escrow, worker, earned, reverts):
+    with reverts("ReceiverIsZero"):
+        worker.send(escrow.withdraw(ZERO_ADDRESS))
+
+    assert escrow.credit_of(worker.address) == SHARE
 
 
 def test_the_escrow_itself_takes_no_money(escrow, worker, earned, reverts):

@@ -164,6 +164,8 @@ def play(rpc, creation):
     step("several blocks", "anvil_mine", "0x2")
     step("set balance", "anvil_setBalance", STRANGER, "0x7")
     step("balance set", "eth_getBalance", STRANGER, "latest")
+    step("set code", "anvil_setCode", STRANGER, "0x5f5ff3")
+    step("code set", "eth_getCode", STRANGER, "latest")
     step("reorg", "anvil_reorg", 1, [])
     step("height", "eth_blockNumber")
     return seen

@@ -134,6 +134,7 @@ METHODS = [
     "evm_setAutomine",
     "anvil_reorg",
     "anvil_setBalance",
+    "anvil_setCode",
 ]
 LISTENER = DevChain()
 

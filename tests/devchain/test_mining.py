@@ -256,6 +256,13 @@ class TestBalancesByDecree:
         assert rpc("eth_getBalance", probe.address, "latest") == "0x5"
         assert probe.functions.value().call() == 5
 
+    def test_code_is_set_without_a_block(self, chain, rpc, stranger):
+        height = chain.block_number
+        for code in ("0x5f5ff3", "0x"):
+            rpc("anvil_setCode", stranger, code)
+            assert rpc("eth_getCode", stranger, "latest") == code
+        assert chain.block_number == height
+
     def test_going_back_takes_it_away(self, rpc, stranger):
         snapshot = rpc("evm_snapshot")
         rpc("anvil_setBalance", stranger, "0x5")

@@ -102,6 +102,11 @@ def _set_balance(node: Node, account: object, balance: object) -> None:
     node.ledger.set_balance(address(account, "address"), quantity(balance, "balance"))
 
 
+@METHODS.answers("anvil_setCode", "hardhat_setCode", least=2)
+def _set_code(node: Node, account: object, code: object) -> None:
+    node.ledger.set_code(address(account, "address"), data(code, "code"))
+
+
 @METHODS.answers("anvil_reorg", least=1, most=2)
 def _reorganise(node: Node, options: object, pairs: object = None) -> None:
     """Replace the last blocks: `depth`, then `[[raw transaction, index of new block], ...]`."""

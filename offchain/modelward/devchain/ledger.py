@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
@@ -296,8 +297,18 @@ class Ledger:
 
     def set_balance(self, address: Address, balance: int) -> None:
         """Change a balance in the state after the head, in wei, as no transaction could."""
+        with self._decree() as state:
+            state.set_balance(address, balance)
+
+    def set_code(self, address: Address, code: bytes) -> None:
+        """Change an account's code in the state after the head, as no transaction could."""
+        with self._decree() as state:
+            state.set_code(address, code)
+
+    @contextmanager
+    def _decree(self) -> Iterator[StateAPI]:
         state = self.state(self.head)
-        state.set_balance(address, balance)
+        yield state
         state.persist()
         self._blocks[-1] = replace(self.head, state_root=bytes(state.state_root))
 

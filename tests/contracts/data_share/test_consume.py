@@ -169,3 +169,47 @@ def test_read_on_everything_is_no_right_to_infer(data_share, owner, requester, m
             reason=reason,
         ):
             meter.send(data_share.consume(owner.address, requester.address, resource))
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_it_takes_several_uses_at_once(data_share, owner, requester, meter, count):
+    owner.send(data_share.grant(requester.address, MODEL, infer(meter, uses=5)))
+
+    meter.send(data_share.consume(owner.address, requester.address, MODEL, count))
+
+    assert data_share.grant_of(owner.address, requester.address, MODEL).uses == 5 - count
+
+
+@pytest.mark.parametrize("count", [6, 2**24 + 5, 2**256 - 1])
+def test_it_takes_all_of_them_or_none(data_share, owner, requester, meter, reverts, count):
+    owner.send(data_share.grant(requester.address, MODEL, infer(meter, uses=5)))
+
+    with reverts(
+        "AccessDenied",
+        owner=owner.address,
+        grantee=requester.address,
+        resource=MODEL,
+        right=Right.INFER,
+        reason=Access.QUOTA_EXHAUSTED,
+    ):
+        meter.send(data_share.consume(owner.address, requester.address, MODEL, count))
+
+    assert data_share.grant_of(owner.address, requester.address, MODEL).uses == 5
+
+
+def test_taking_none_takes_a_live_grant(data_share, owner, requester, meter, reverts):
+    consume_none = data_share.consume(owner.address, requester.address, MODEL, 0)
+    with reverts(
+        "AccessDenied",
+        owner=owner.address,
+        grantee=requester.address,
+        resource=MODEL,
+        right=Right.INFER,
+        reason=Access.NOT_GRANTED,
+    ):
+        meter.send(consume_none)
+
+    owner.send(data_share.grant(requester.address, MODEL, infer(meter, uses=5)))
+    meter.send(consume_none)
+
+    assert data_share.grant_of(owner.address, requester.address, MODEL).uses == 5

@@ -79,6 +79,7 @@ WORKS: Final = (
     Work("grant_access", "DataShare.grantAccess", "READ on everything"),
     Work("grant_many_16", "DataShare.grantMany", "rights, expiry, quota", _BATCH),
     Work("redeem_grant", "DataShare.redeemGrant", "signed by its owner, 80-byte wrapped key"),
+    Work("rewrap_keys_16", "DataShare.rewrapKeys", "80-byte wrapped keys", _BATCH),
     Work("allow_signed_grants", "DataShare.allowSignedGrants", "for the first time"),
     Work("revoke", "DataShare.revoke", "one grant"),
     Work("revoke_many_16", "DataShare.revokeMany", "", _BATCH),
@@ -221,6 +222,9 @@ def _grants(market: Market) -> Figures:
     items = [GrantItem(grantee, each, terms) for each in resources]
     yield "grant_many_16", market.gas(owner, share.grant_many(items))
     ended = [RevokeItem(grantee, each) for each in resources]
+    keys = seeded("keys", 80 * _BATCH)
+    call = share.rewrap_keys(resource, [grantee] * _BATCH, keys)
+    yield "rewrap_keys_16", market.gas(owner, call)
     yield "revoke_many_16", market.gas(owner, share.revoke_many(ended))
     yield "revoke_all", market.gas(owner, share.revoke_access(grantee))
     metered = GrantTerms(Right.INFER, EXPIRY, USES, market.newcomer.address)

@@ -16,6 +16,7 @@ from typing import Any
 from modelward import Owner, Requester, connect
 from modelward.config import load_config
 from modelward.errors import ModelwardError
+from modelward.models.sandbox import Sandbox
 from modelward.sdk import Connection, verify
 from modelward.terms import Right, parse_amount
 from modelward.worker import Worker, open_journal
@@ -48,23 +49,21 @@ def trade(
     requester = Requester(connection.acting_as("requester"))
     placed = requester.send(published.reference, inputs.iloc[[0]], max_fee=parse_amount(price))
     print(f"requested  0x{placed.id.hex()}")
-    answer(connection.acting_as("worker"))
-    result = requester.wait(placed.id, timeout=60)
-    print(f"predicted  {result.prediction}, and the data say {labels.iloc[0]}")
-    for check in verify(connection, placed.id).checks:
-        print(f"verified   {check.what}")
+    with Sandbox() as sandbox:
+        answer(connection.acting_as("worker"), sandbox)
+        result = requester.wait(placed.id, timeout=60)
+        print(f"predicted  {result.prediction}, and the data say {labels.iloc[0]}")
+        for check in verify(connection, placed.id, sandbox=sandbox).checks:
+            print(f"verified   {check.what}")
 
 
-def answer(connection: Connection) -> None:
+def answer(connection: Connection, sandbox: Sandbox) -> None:
     """Be the worker for as long as there is something to answer."""
-    signer, directory = connection.sender.account, connection.config.journal_directory
+    chain, deployment, signer = connection.chain, connection.deployment, connection.sender.account
+    directory = connection.config.journal_directory
     with (
-        open_journal(
-            connection.chain, connection.deployment, signer, directory=directory
-        ) as journal,
-        Worker(
-            connection.chain, connection.deployment, signer, connection.store, journal
-        ) as worker,
+        open_journal(chain, deployment, signer, directory=directory) as journal,
+        Worker(chain, deployment, signer, connection.store, journal, sandbox=sandbox) as worker,
     ):
         worker.drain()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
 from modelward.chain.development import DEVELOPMENT_ACCOUNTS
 from modelward.cli import main
+from modelward.worker import Worker, open_journal
 from tests.market import *  # noqa: F403
 from tests.market import Market, configuration
 
@@ -66,6 +69,30 @@ def refused(run, market) -> Callable[..., Outcome]:
         return outcome
 
     return refused
+
+
+@pytest.fixture
+def working(market, sandbox) -> Callable[[], AbstractContextManager[None]]:
+    """A real worker answers from another thread, for the length of a `with` block."""
+
+    @contextmanager
+    def working() -> Iterator[None]:
+        connection, stop = market.connection("worker"), threading.Event()
+        directory, signer = connection.config.journal_directory, connection.sender.account
+        chain, deployment = connection.chain, connection.deployment
+        with (
+            open_journal(chain, deployment, signer, directory=directory) as journal,
+            Worker(chain, deployment, signer, connection.store, journal, sandbox=sandbox) as worker,
+        ):
+            thread = threading.Thread(target=worker.run, args=(stop,))
+            thread.start()
+            try:
+                yield
+            finally:
+                stop.set()
+                thread.join()
+
+    return working
 
 
 def everything(market: Market) -> tuple[object, ...]:

@@ -12,7 +12,6 @@ import skops.io
 
 from modelward.sdk import Catalogue
 from modelward.terms import Access, RefusalReason, Right
-from modelward.worker import Worker, open_journal
 from tests.market import MODEL, PRICE
 
 
@@ -50,43 +49,15 @@ def test_send_says_that_input_and_output_travel_in_clear(run, row_file):
     assert "note: input and output travel in clear: everybody can read them on chain\n" in sent.err
 
 
-def test_send_waits_and_prints_what_was_verified(run, row_file, market, breast_cancer, sandbox):
-    """A real worker answers from another thread of this process."""
-    import threading
-
-    stop = threading.Event()
-    thread = threading.Thread(target=work, args=(market.connection("worker"), stop, sandbox))
-    thread.start()
-    try:
+def test_send_waits_and_prints_what_was_verified(run, row_file, working, breast_cancer):
+    with working():
         sent = run("request", "send", MODEL, "--input", row_file)
-    finally:
-        stop.set()
-        thread.join()
     assert sent.code == 0, sent.err
     label = breast_cancer.estimator.predict(breast_cancer.inputs.iloc[[0]])[0]
     assert sent.out.splitlines()[0] == f"prediction   {label}"
     assert "verified     this output, with the request's secret, has the commitment" in sent.out
     assert "waiting for a worker" in sent.err
     assert "0.001 ether held until" in sent.err
-
-
-def work(connection, stop, sandbox):
-    directory = connection.config.journal_directory
-    signer = connection.account
-    with (
-        open_journal(
-            connection.chain, connection.deployment, signer, directory=directory
-        ) as journal,
-        Worker(
-            connection.chain,
-            connection.deployment,
-            signer,
-            connection.store,
-            journal,
-            sandbox=sandbox,
-        ) as worker,
-    ):
-        worker.run(stop)
 
 
 def test_the_row_may_come_from_standard_input(run, row, monkeypatch):

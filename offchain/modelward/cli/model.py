@@ -112,7 +112,7 @@ def publish(
         return
     for words in published.changes or ("this very version was published before; nothing was sent",):
         typer.echo(words)
-    _print_version(connection, published.version)
+    _print_version(connection, published)
 
 
 @app.command(name="list")
@@ -259,6 +259,7 @@ def _print_version(connection: Connection, version: ListedVersion) -> None:
                 f"{connection.addresses.name(version.registrant)}/{version.name}@{version.number}",
             ),
             ("metrics", _metrics(version)),
+            ("by guessing", ", ".join(f"{m.name} {shown(m)}" for m in published.baseline)),
             ("version id", version.id),
             ("bundle hash", version.version.bundle_hash),
             ("stored in", version.version.uri),

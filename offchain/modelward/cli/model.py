@@ -19,7 +19,7 @@ from modelward.cli.options import (
 
 if TYPE_CHECKING:
     from modelward.models.schema import InputSchema
-    from modelward.sdk import Connection, ListedModel, ListedVersion
+    from modelward.sdk import Connection, ListedModel, ListedVersion, PublishedVersion
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -249,15 +249,15 @@ def retire(
     typer.echo(f"retired {model} in block {receipt.block_number}, {receipt.gas_used:,} gas")
 
 
-def _print_version(connection: Connection, version: ListedVersion) -> None:
+def _print_version(connection: Connection, published: PublishedVersion) -> None:
     from modelward.cli.printing import print_fields
+    from modelward.pipeline.evaluate import shown
 
+    version = published.version
+    owner = connection.addresses.name(version.registrant)
     print_fields(
         (
-            (
-                "version",
-                f"{connection.addresses.name(version.registrant)}/{version.name}@{version.number}",
-            ),
+            ("version", f"{owner}/{version.name}@{version.number}"),
             ("metrics", _metrics(version)),
             ("by guessing", ", ".join(f"{m.name} {shown(m)}" for m in published.baseline)),
             ("version id", version.id),

@@ -77,6 +77,8 @@ def test_optional_parameters_may_be_null(chain):
     request = {**CHAIN_ID, "method": "eth_getBalance", "params": params}
     assert chain.handle(request)["result"] == "0x0"
     assert error_of(chain.handle({**request, "params": [None]})) == (1, -32602)
+    block = {**CHAIN_ID, "method": "eth_getBlockByNumber", "params": ["latest", None]}
+    assert chain.handle(block)["result"]["transactions"] == []
 
 
 def test_a_notification_is_carried_out_and_not_answered(chain):

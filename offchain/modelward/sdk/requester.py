@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from modelward.chain.encoding import to_hex
 from modelward.chain.events import InferenceRefunded, InferenceRequested
-from modelward.chain.transactions import Receipt
+from modelward.chain.transactions import Call, Receipt
 from modelward.commitments import input_hash
 from modelward.errors import (
     InsufficientFunds,
     InvalidTerms,
     RpcError,
     RpcUnavailable,
+    TimedOut,
     Underpriced,
     UnknownRequest,
     WrongNonce,
@@ -27,12 +30,13 @@ from modelward.sdk.catalogue import Catalogue, ListedVersion
 from modelward.sdk.connection import Connection
 from modelward.sdk.history import RequestHistory, read_history
 from modelward.sdk.participant import Participant
-from modelward.sdk.request_book import RequestRecord
+from modelward.sdk.request_book import RequestBook, RequestRecord
 from modelward.sdk.result import Progress, Result, read_result, wait_for_result
 from modelward.terms import (
     ETH,
     INLINE_ONLY,
     ZERO_ADDRESS,
+    ZERO_HASH,
     Access,
     Offer,
     Quote,
@@ -158,36 +162,19 @@ class Requester(Participant):
             frame_clear_input(secret, canonical_input),
             value=quote.offer.fee,
         )
-        sender = connection.sender
-        with sender.turn():
-            signed = sender.prepare(call)
-            record = RequestRecord(
-                chain_id=connection.chain.chain_id,
-                genesis_hash=connection.chain.genesis_hash,
-                escrow=connection.escrow.address,
-                model=version.reference,
-                offer=quote.offer,
-                request=request,
-                secret=secret,
-                canonical_input=canonical_input,
-                transaction_hash=signed.hash,
-                written_at=time.time_ns(),
-            )
-            connection.requests.write(record)
-            try:
-                sender.broadcast(signed)
-            except (WrongNonce, Underpriced, InsufficientFunds):
-                connection.requests.discard(record)
-                raise
-            except (RpcError, RpcUnavailable) as error:
-                error.hint = "`modelward request list` tells whether the request was placed."
-                raise
-        if progress is not None:
-            progress("waiting for the transaction to be confirmed", to_hex(signed.hash))
-        receipt = sender.wait(signed.hash)
-        if not receipt.succeeded:
-            connection.requests.discard(record)
-            raise sender.failure(signed, receipt)
+        record = RequestRecord(
+            chain_id=connection.chain.chain_id,
+            genesis_hash=connection.chain.genesis_hash,
+            escrow=connection.escrow.address,
+            model=version.reference,
+            offer=quote.offer,
+            request=request,
+            secret=secret,
+            canonical_input=canonical_input,
+            transaction_hash=ZERO_HASH,
+            written_at=time.time_ns(),
+        )
+        receipt = self._send_recorded(call, record, progress)
         requested = connection.event_in(receipt, InferenceRequested)
         return PlacedRequest(
             id=requested.request_id,
@@ -243,6 +230,41 @@ class Requester(Participant):
     def history(self, request: RequestId) -> RequestHistory:
         """The confirmed history of any request. Raises `UnknownRequest`."""
         return read_history(self.connection, request)
+
+    # --- internal --------------------------------------------------------------------------------
+
+    def _send_recorded(
+        self, call: Call, record: RequestRecord, progress: Progress | None
+    ) -> Receipt:
+        """Send a request whose record, with the transaction's hash, is on disk before."""
+        sender, book = self.connection.sender, self.connection.requests
+        with sender.turn():
+            signed = sender.prepare(call)
+            record = replace(record, transaction_hash=signed.hash)
+            book.write(record)
+            with _may_be_placed(book, record):
+                sender.broadcast(signed)
+        if progress is not None:
+            progress("waiting for the transaction to be confirmed", to_hex(signed.hash))
+        with _may_be_placed(book, record):
+            receipt = sender.wait(signed.hash)
+        if not receipt.succeeded:
+            book.discard(record)
+            raise sender.failure(signed, receipt)
+        return receipt
+
+
+@contextmanager
+def _may_be_placed(book: RequestBook, record: RequestRecord) -> Iterator[None]:
+    """Keep the record of a request that may be on chain, and drop that of one that cannot be."""
+    try:
+        yield
+    except (WrongNonce, Underpriced, InsufficientFunds):
+        book.discard(record)
+        raise
+    except (RpcError, RpcUnavailable, TimedOut) as error:
+        error.hint = "`modelward request list` tells whether the request was placed."
+        raise
 
 
 def placed_requests(connection: Connection) -> tuple[RequestStanding, ...]:

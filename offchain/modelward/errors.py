@@ -252,6 +252,14 @@ class InvalidBundle(BadInput):
     """A bundle is malformed, or holds something that is not allowed in one."""
 
 
+class InvalidProgram(BadInput):
+    """Bytes are not an exact program, or one that could overflow."""
+
+
+class NoExactProgram(UnsupportedEstimator):
+    """The estimator has no exact program; it can be published without one."""
+
+
 class UnknownContract(BadInput):
     """No compiled contract of that name comes with this package."""
 

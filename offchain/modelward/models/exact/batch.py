@@ -1,0 +1,384 @@
+"""Run a program on many rows with NumPy, to the integers `reference` gives.
+
+Products of whole numbers are summed by float64 BLAS, which is fast and exact here whatever its
+kernel, its order of summation and its threads do: weights are split into digits so small that no
+partial sum can reach 2^53. Everything else is 64-bit integers, whose range is checked beforehand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modelward.models.exact import reference
+from modelward.models.exact.program import (
+    LARGEST_UNIT,
+    Activation,
+    Decision,
+    Encoding,
+    Layer,
+    LayerProgram,
+    Program,
+    Scores,
+    Tree,
+    TreeProgram,
+)
+
+Integers = npt.NDArray[np.int64]
+
+INPUT_TYPES: dict[Encoding, npt.DTypeLike] = {
+    Encoding.UNITS: np.uint32,
+    Encoding.KEYS32: np.int32,
+    Encoding.KEYS64: np.int64,
+}
+
+_BLOCK = 8192
+_EXACT_FLOAT = 2**53
+_LARGEST = 2**63 - 1
+_MOST_MASKED_LEAVES = 64
+
+
+class BatchRunner:
+    """Runs one program; not tied to a thread."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._outputs: _Network | _Forest
+        if isinstance(program, LayerProgram):
+            self._outputs = _Network(program)
+        else:
+            self._outputs = _Forest(program)
+
+    def run(self, inputs: npt.NDArray[Any]) -> tuple[Integers, Integers]:
+        """The label's index of each row, and its scores in units of 10^-decimals.
+
+        `inputs` has the shape (rows, features) and the type its encoding has in `INPUT_TYPES`.
+        """
+        if inputs.dtype != INPUT_TYPES[self.program.encoding] or inputs.shape[1:] != (
+            self.program.features,
+        ):
+            raise TypeError(f"not an input of this program: {inputs.dtype} of {inputs.shape}")
+        labels: Integers = np.empty(len(inputs), np.int64)
+        scores: Integers = np.empty((len(inputs), self.program.score_count), np.int64)
+        for start in range(0, len(inputs), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            labels[block], scores[block] = self._run(inputs[block])
+        return labels, scores
+
+    def _run(self, inputs: npt.NDArray[Any]) -> tuple[Integers, Integers]:
+        program = self.program
+        outputs = self._outputs(inputs)
+        labels = _labels(program.decision, outputs)
+        if isinstance(program, TreeProgram):
+            if program.scores is Scores.SHARES:
+                return labels, _shares(program, outputs)
+            outputs = (outputs + program.divisor // 2) // program.divisor
+        return labels, _scores(program, outputs)
+
+
+# --- layers --------------------------------------------------------------------------------------
+
+
+class _Network:
+    def __init__(self, program: LayerProgram) -> None:
+        largest_inputs = [LARGEST_UNIT]
+        for layer, bound in zip(program.layers, program.bounds, strict=True):
+            squashed = layer.activation > Activation.RELU
+            largest_inputs.append(reference.ONE_FRACTION if squashed else bound)
+        self._steps = [
+            _Step.of(layer, largest, bound)
+            for layer, largest, bound in zip(
+                program.layers, largest_inputs[:-1], program.bounds, strict=True
+            )
+        ]
+
+    def __call__(self, inputs: npt.NDArray[Any]) -> Integers:
+        values: npt.NDArray[Any] = inputs
+        for step in self._steps:
+            values = _activated(step.activation, step(values))
+        return values
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One layer: weights as digits in base 2^bits, the lowest first, side by side."""
+
+    weights: npt.NDArray[np.float64]
+    offsets: Integers
+    bits: int
+    shift: int
+    activation: Activation
+    layer: Layer | None
+
+    @classmethod
+    def of(cls, layer: Layer, largest_input: int, bound: int) -> _Step:
+        weights = np.asarray(layer.weights, dtype=np.int64)
+        bits, digits = _digits(weights, 8 * layer.weight_bytes, largest_input)
+        rounding = (1 << layer.shift) >> 1
+        offsets = [bias + rounding for bias in layer.biases]
+        parts = []
+        for _ in digits[1:]:
+            parts.append([offset & (1 << bits) - 1 for offset in offsets])
+            offsets = [offset >> bits for offset in offsets]
+        parts.append(offsets)
+        dropped = min(layer.shift, bits * (len(digits) - 1)) // bits
+        # What is summed last is the accumulator without the bits dropped, and one carry.
+        largest_sum = ((bound + 1) << layer.shift - dropped * bits) + 2**54
+        fits = largest_sum <= _LARGEST and all(abs(offset) <= 2**62 for offset in offsets)
+        return cls(
+            weights=np.concatenate(digits).T.astype(np.float64),
+            offsets=np.asarray(parts if fits else [], dtype=np.int64),
+            bits=bits,
+            shift=layer.shift,
+            activation=layer.activation,
+            layer=None if fits else layer,
+        )
+
+    def __call__(self, values: npt.NDArray[Any]) -> Integers:
+        if self.layer is not None:
+            return _slowly(self.layer, values)
+        count = len(self.offsets)
+        sums = (values.astype(np.float64) @ self.weights).astype(np.int64)
+        digits = sums.reshape(len(values), count, -1)
+        total: Integers = digits[:, 0] + self.offsets[0]
+        shift, place = self.shift, 0
+        for number in range(1, count):
+            digit = digits[:, number] + self.offsets[number]
+            if shift >= self.bits:
+                total >>= self.bits
+                shift -= self.bits
+            else:
+                place += self.bits
+                digit <<= place
+            total += digit
+        total >>= shift
+        return total
+
+
+def _digits(weights: Integers, weight_bits: int, largest_input: int) -> tuple[int, list[Integers]]:
+    """Bits, and the weights' digits in base 2^bits, the largest whose sums stay exact.
+
+    The lowest digit comes first; each is from -2^(bits-1) to 2^(bits-1) - 1.
+    """
+    for bits in range(weight_bits, 0, -1):
+        digits, rest = [], weights
+        while True:
+            digit = ((rest + (1 << bits - 1)) & ((1 << bits) - 1)) - (1 << bits - 1)
+            digits.append(digit)
+            rest = (rest - digit) >> bits
+            if not rest.any():
+                break
+        largest = max(int(np.abs(digit).sum(axis=1).max()) for digit in digits)
+        if largest * largest_input < _EXACT_FLOAT:
+            return bits, digits
+    raise AssertionError("4096 weights of one bit fit")
+
+
+def _slowly(layer: Layer, values: npt.NDArray[Any]) -> Integers:
+    """For layers whose last sum could leave 64 bits, which no compiled program has."""
+    weights = np.asarray(layer.weights, dtype=object)
+    biases = np.asarray(layer.biases, dtype=object)
+    rounding = (1 << layer.shift) >> 1
+    sums: npt.NDArray[Any] = values.astype(object) @ weights.T + biases + rounding
+    return (sums >> layer.shift).astype(np.int64)
+
+
+def _activated(activation: Activation, values: Integers) -> Integers:
+    match activation:
+        case Activation.IDENTITY:
+            return values
+        case Activation.RELU:
+            return np.maximum(values, 0)
+        case Activation.LOGISTIC:
+            one = reference.ONE_FRACTION
+            large = (one << 32) // (reference.ONE_POWER + _power(np.abs(values)))
+            return np.where(values >= 0, large, one - large)
+        case Activation.TANH:
+            tail = _power(np.abs(values))
+            size = ((reference.ONE_POWER - tail) << reference.FRACTION_BITS) // (
+                reference.ONE_POWER + tail
+            )
+            return np.where(values >= 0, size, -size)
+
+
+def _power(exponent: Integers) -> Integers:
+    fraction = exponent & (reference.ONE_FRACTION - 1)
+    result: Integers = np.full_like(exponent, reference.POWER_COEFFICIENTS[-1])
+    for coefficient in reference.POWER_COEFFICIENTS[-2::-1]:
+        result *= fraction
+        result >>= reference.FRACTION_BITS
+        result += coefficient
+    result >>= np.minimum(exponent >> reference.FRACTION_BITS, 63)
+    return result
+
+
+# --- trees ---------------------------------------------------------------------------------------
+
+
+class _Forest:
+    def __init__(self, program: TreeProgram) -> None:
+        self._starts = np.asarray(program.starts, dtype=np.int64)
+        leaves = np.asarray(program.leaves, dtype=np.int64)
+        self._leaves = leaves if program.vectors else leaves[:, 0]
+        self._vectors = program.vectors
+        key = np.dtype(INPUT_TYPES[program.encoding])
+        self._trees = [
+            _MaskedTree(tree)
+            if tree.feature.count(-1) <= _MOST_MASKED_LEAVES
+            else _WalkedTree(tree, key)
+            for tree in program.trees
+        ]
+
+    def __call__(self, inputs: npt.NDArray[Any]) -> Integers:
+        columns = np.ascontiguousarray(inputs.T)
+        outputs = len(self._starts)
+        sums = np.repeat(self._starts[:, None], len(inputs), axis=1)
+        for number, tree in enumerate(self._trees):
+            entries = tree(columns)
+            if self._vectors:
+                sums += self._leaves[entries].T
+            else:
+                sums[number % outputs] += self._leaves[entries]
+        return sums.T
+
+
+class _MaskedTree:
+    """A tree of few leaves, all of whose splits are compared in turn.
+
+    Each split a row goes right at excludes the leaves on its left; of those that remain, the
+    leftmost is the one the row reaches.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        entries = [t for f, t in zip(tree.feature, tree.threshold, strict=True) if f < 0]
+        leaves = len(entries)
+        self._type = np.dtype(f"u{next(size for size in (1, 2, 4, 8) if leaves <= 8 * size)}")
+        before = [0]
+        for feature in tree.feature:
+            before.append(before[-1] + (feature < 0))
+        self._splits = [
+            (
+                feature,
+                tree.threshold[node],
+                self._type.type((1 << before[tree.right[node]]) - (1 << before[node])),
+            )
+            for node, feature in enumerate(tree.feature)
+            if feature >= 0
+        ]
+        self._entries = np.asarray(entries, dtype=np.intp)
+
+    def __call__(self, columns: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+        rows = columns.shape[1]
+        excluded = np.zeros(rows, self._type)
+        masked = np.empty(rows, self._type)
+        goes_right = np.empty(rows, bool)
+        as_number = goes_right.view(np.uint8)
+        for feature, threshold, mask in self._splits:
+            np.greater(columns[feature], threshold, out=goes_right)
+            np.multiply(as_number, mask, out=masked)
+            np.bitwise_or(excluded, masked, out=excluded)
+        first = excluded & ~(excluded + self._type.type(1))  # the ones below the lowest zero
+        entries: npt.NDArray[np.intp] = self._entries.take(np.bitwise_count(first))
+        return entries
+
+
+class _WalkedTree:
+    """A tree of many leaves, walked by all rows at once, level by level."""
+
+    def __init__(self, tree: Tree, key: np.dtype[Any]) -> None:
+        features = np.asarray(tree.feature, dtype=np.intp)
+        is_leaf = features < 0
+        nodes = np.arange(len(features), dtype=np.intp)
+        self._feature = np.where(is_leaf, 0, features)
+        self._threshold = np.where(is_leaf, 0, np.asarray(tree.threshold)).astype(key)
+        right = np.where(is_leaf, nodes, np.asarray(tree.right, dtype=np.intp))
+        self._children = np.stack([np.where(is_leaf, nodes, nodes + 1), right], axis=1).ravel()
+        self._entry = np.where(is_leaf, np.asarray(tree.threshold), 0).astype(np.intp)
+        self._depth = _depth(tree)
+
+    def __call__(self, columns: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+        rows = columns.shape[1]
+        keys = columns.ravel()
+        row = np.arange(rows, dtype=np.intp)
+        node = np.zeros(rows, dtype=np.intp)
+        for _ in range(self._depth):
+            place = self._feature.take(node)
+            place *= rows
+            place += row
+            goes_right = keys.take(place) > self._threshold.take(node)
+            node *= 2
+            node += goes_right
+            node = self._children.take(node)
+        return self._entry.take(node)
+
+
+def _depth(tree: Tree) -> int:
+    depths = [0] * len(tree.feature)
+    for node, feature in enumerate(tree.feature):
+        if feature >= 0:
+            depths[node + 1] = depths[tree.right[node]] = depths[node] + 1
+    return max(depths)
+
+
+# --- labels and scores ---------------------------------------------------------------------------
+
+
+def _labels(decision: Decision, outputs: Integers) -> Integers:
+    match decision:
+        case Decision.VALUE:
+            return np.zeros(len(outputs), np.int64)
+        case Decision.POSITIVE:
+            return (outputs[:, 0] > 0).astype(np.int64)
+        case Decision.NOT_NEGATIVE:
+            return (outputs[:, 0] >= 0).astype(np.int64)
+        case Decision.LARGEST:
+            first_largest: Integers = outputs.argmax(axis=1)
+            return first_largest
+
+
+def _scores(program: Program, outputs: Integers) -> Integers:
+    one = int(10**program.decimals)
+    match program.scores:
+        case Scores.NONE:
+            return outputs[:, :0]
+        case Scores.SCALED:
+            return outputs
+        case Scores.EXPONENTIAL if program.decision is not Decision.LARGEST:
+            tail = _power(np.abs(outputs[:, 0]))
+            total = tail + reference.ONE_POWER
+            smaller = (tail * one + total // 2) // total
+            second = np.where(outputs[:, 0] < 0, smaller, one - smaller)
+            return np.stack([one - second, second], axis=1)
+        case Scores.EXPONENTIAL:
+            powers = _power(outputs.max(axis=1, keepdims=True) - outputs)
+        case Scores.ONE_AGAINST_REST:
+            below = np.maximum(-outputs, 0)
+            powers = _power(below - below.min(axis=1, keepdims=True)) << reference.FRACTION_BITS
+            powers //= reference.ONE_POWER + _power(np.abs(outputs))
+        case _:
+            raise AssertionError(program.scores)
+    total = powers.sum(axis=1, keepdims=True)
+    scores: Integers = (powers * one + total // 2) // total
+    return scores
+
+
+def _shares(program: TreeProgram, sums: Integers) -> Integers:
+    if program.decision is Decision.LARGEST:
+        return _share(sums, program.divisor, program.decimals)
+    second = _share(sums[:, 0] + program.divisor, 2 * program.divisor, program.decimals)
+    return np.stack([10**program.decimals - second, second], axis=1)
+
+
+def _share(values: Integers, whole: int, decimals: int) -> Integers:
+    """`values * 10^decimals / whole`, rounded: some decimals at a time, so that 64 bits do."""
+    at_once = max(count for count in range(1, 10) if whole * 10**count <= _LARGEST)
+    quotient, rest = np.zeros_like(values), values
+    while decimals:
+        taken = min(decimals, at_once)
+        digits, rest = np.divmod(rest * 10**taken, whole)
+        quotient = quotient * 10**taken + digits
+        decimals -= taken
+    return quotient + (rest + whole // 2) // whole

@@ -265,6 +265,12 @@ def test_nothing_from_the_chain_steers_the_terminal(run, owner):
     assert r"\x1b[2Jevil\r\n" in listed
 
 
+def test_nothing_in_an_error_steers_the_terminal(run):
+    shown = run("model", "show", "owner/\x1b[2Jevil")
+    assert "owner has no model '\\x1b[2Jevil'" in shown.err
+    assert run("request", "show", "\x1b[2J").err.count("\x1b") == 0
+
+
 def test_output_that_is_not_for_a_terminal_has_no_colour_and_no_wrapping(run, answered):
     for line in run("request", "list").out.splitlines():
         assert "\x1b" not in line

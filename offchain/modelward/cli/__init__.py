@@ -168,11 +168,13 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
 def _report(
     error: Exception, sentence: str, hint: str | None, exit_code: int, invocation: Invocation
 ) -> int:
+    from modelward.cli.printing import printable
+
     if invocation.debug:
         traceback.print_exception(error)
-    typer.echo(f"error: {sentence}", err=True)
+    typer.echo(f"error: {printable(sentence)}", err=True)
     if hint:
-        typer.echo(f"hint: {hint}", err=True)
+        typer.echo(f"hint: {printable(hint)}", err=True)
     return exit_code
 
 

@@ -192,6 +192,17 @@ class WrongPassword(BadInput):
     """The keystore does not open with this password."""
 
 
+class NoEncryptionKey(BadInput):
+    """An account has registered no encryption key that something could be sealed to."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(
+            f"{account} has registered no encryption key, so no key can be wrapped for it.",
+            hint="Its holder runs `modelward key register` once; then grant again.",
+        )
+        self.account = account
+
+
 class AccountExists(BadInput):
     """A keystore of that name or address exists, and is never written over."""
 
@@ -312,6 +323,10 @@ class AccessDenied(ContractRefused):
 
 class ThresholdNotMet(Refused):
     """The model's metrics are below its thresholds, so it may not be served."""
+
+
+class KeyNotGranted(Refused):
+    """Something is sealed, and nobody has given this account the key that opens it."""
 
 
 class RequestRefused(Refused):

@@ -42,6 +42,8 @@ UNLIMITED = 2**24 - 1
 """The quota that is never used up."""
 MAX_OUTPUT_BYTES = 1024
 """Longest framed output an answer may carry in its event."""
+MAX_INLINE_BYTES = 1024
+"""Longest framed input or output that clients put into an event; larger ones go to a store."""
 INLINE_ONLY = 1
 """Request flag: the output must be in the event itself."""
 
@@ -410,6 +412,46 @@ class Frame(IntFlag):
 
 
 @dataclass(frozen=True, slots=True)
+class Payload:
+    """An input or output as an event has it: in clear or `sealed`, inline or by reference.
+
+    Inline, `body` is the content. By reference, `content_hash` (32 bytes) is that of the content,
+    and `uri` says which content store has it.
+    """
+
+    sealed: bool
+    body: bytes = field(default=b"", repr=False)
+    content_hash: bytes | None = None
+    uri: str = ""
+
+    def encoded(self) -> bytes:
+        """Frame it for an event."""
+        frame = Frame.SEALED if self.sealed else Frame.CLEAR
+        if self.content_hash is None:
+            return bytes([frame]) + self.body
+        return bytes([frame | Frame.REFERENCE]) + self.content_hash + self.uri.encode()
+
+    @classmethod
+    def decoded(cls, framed: bytes) -> Payload:
+        """Inverse of `encoded`. Raises `BadInput`."""
+        if not framed:
+            raise BadInput("There is nothing in this event.")
+        if framed[0] > Frame.SEALED | Frame.REFERENCE:
+            raise BadInput(f"What is in this event has an unknown frame ({framed[0]}).")
+        frame, body = Frame(framed[0]), framed[1:]
+        sealed = Frame.SEALED in frame
+        if Frame.REFERENCE not in frame:
+            return cls(sealed, body)
+        try:
+            uri = body[32:].decode()
+        except UnicodeDecodeError as error:
+            raise BadInput("The reference in this event is not text.") from error
+        if not uri.isprintable() or len(body) <= 32:
+            raise BadInput("The reference in this event is cut short or not text.")
+        return cls(sealed, b"", body[:32], uri)
+
+
+@dataclass(frozen=True, slots=True)
 class ClearInput:
     """An input in clear: the requester's secret and the canonical input."""
 
@@ -433,10 +475,14 @@ def parse_clear_input(payload: bytes) -> ClearInput:
     Raises:
         BadInput: it is empty, sealed, a reference, or too short.
     """
-    body = _clear_body(payload, "input")
-    if len(body) < 32:
+    return split_input(_clear_body(payload, "input"))
+
+
+def split_input(content: bytes) -> ClearInput:
+    """Secret and canonical input, from what was framed or sealed. Raises `BadInput`."""
+    if len(content) < 32:
         raise BadInput("The input in this request is cut short.")
-    return ClearInput(secret=body[:32], canonical_input=body[32:])
+    return ClearInput(secret=content[:32], canonical_input=content[32:])
 
 
 def parse_clear_output(payload: bytes) -> bytes:

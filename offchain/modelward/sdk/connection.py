@@ -20,8 +20,9 @@ from modelward.chain.transactions import Call, Receipt, read_receipt
 from modelward.config import Config, Network, load_config
 from modelward.content.store import ContentStore
 from modelward.deployment import Deployment, deploy, load_deployment
-from modelward.errors import TransactionFailed, UnknownAccount
+from modelward.errors import KeyNotGranted, TransactionFailed, UnknownAccount
 from modelward.sdk.address_book import AddressBook
+from modelward.sdk.keyring import Keyring
 from modelward.sdk.publication_book import PublicationBook
 from modelward.sdk.request_book import RequestBook
 from modelward.terms import Address
@@ -84,6 +85,16 @@ class Connection:
     def addresses(self) -> AddressBook:
         """Names for addresses, and addresses for names."""
         return AddressBook(self.config, self.chain)
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """What the account can open. Raises `KeyNotGranted` when there is no account."""
+        if self.account is None:
+            raise KeyNotGranted(
+                "It is sealed, and no account is at hand that could open it.",
+                hint="Name one with --account.",
+            )
+        return Keyring(self.chain, self.deployment, self.account)
 
     @cached_property
     def requests(self) -> RequestBook:

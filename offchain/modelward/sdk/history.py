@@ -14,9 +14,10 @@ from modelward.chain.events import (
     InferenceRequested,
 )
 from modelward.commitments import input_hash, request_id
-from modelward.errors import BadInput, CheckFailed, UnknownRequest
+from modelward.errors import CheckFailed, UnknownRequest
 from modelward.sdk.connection import Connection
-from modelward.terms import ClearInput, RequestId, parse_clear_input
+from modelward.sdk.payloads import received
+from modelward.terms import ClearInput, Payload, RequestId, split_input
 
 Ending = InferenceFulfilled | InferenceCorrected | InferenceRefused | InferenceRefunded
 
@@ -74,20 +75,30 @@ def read_history(connection: Connection, request: RequestId) -> RequestHistory:
 
 
 def opened_input(connection: Connection, history: RequestHistory) -> ClearInput:
-    """The input and secret of a request: as sent in clear, else from its requester's own book.
+    """The input and secret of a request: as sent in clear, else from its requester's own book,
+    else unsealed with a key of the account's.
 
     Raises:
-        CheckFailed: they are not what the request commits to.
-        BadInput: they are not in clear, and this user did not place the request.
+        CheckFailed: they are not what the request commits to, or do not open.
+        BadInput: they are not framed as an input is.
+        KeyNotGranted: they are sealed, and neither did this user place the request, nor was the
+            account given the model's key.
+        StoreUnavailable: they are in a store that does not give them.
     """
-    pinned = history.requested.request.input_hash
-    try:
-        opened = parse_clear_input(history.requested.input)
-    except BadInput:
-        record = connection.requests.get(pinned)
-        if record is None:
-            raise
+    requested = history.requested
+    pinned = requested.request.input_hash
+    payload = Payload.decoded(requested.input)
+    kept = payload.sealed or payload.content_hash is not None
+    record = connection.requests.get(pinned) if kept else None
+    if record is not None:
         opened = ClearInput(record.secret, record.canonical_input)
+    else:
+        content = received(payload, connection.store)
+        if payload.sealed:
+            content = connection.keyring.open_input(
+                requested.offer.owner, requested.offer.model_id, content
+            )
+        opened = split_input(content)
     actual = input_hash(opened.secret, opened.canonical_input)
     if actual != pinned:
         raise CheckFailed(

@@ -21,6 +21,16 @@ from modelward.sdk.catalogue import Catalogue, ListedModel, ListedVersion
 from modelward.sdk.grants import StandingGrant, standing_grants
 from modelward.sdk.participant import Participant
 from modelward.sdk.publication_book import PublicationRecord
+from modelward.sdk.resource_keys import (
+    KEYED_RIGHTS,
+    current_model_key,
+    key_holders,
+    own_epoch_key,
+    rewraps,
+    wrapped_for_grantee,
+)
+from modelward.sealing.envelope import Header, seal
+from modelward.sealing.epochs import EpochKey
 from modelward.terms import (
     NEVER,
     UNLIMITED,
@@ -85,6 +95,7 @@ class Owner(Participant):
         max_delay: int | None = None,
         open: bool | None = None,  # noqa: A002
         lineage: Mapping[str, bytes] | None = None,
+        private: bool = True,
     ) -> PublishedVersion:
         """Publish a fitted scikit-learn classifier or regressor as a version of the model `name`.
 
@@ -95,6 +106,9 @@ class Owner(Participant):
         rest; `max_delay` is the longest a request may wait, in seconds; an `open` model takes
         requests from everybody. What is not given stays as it is, or for a new model is half of the
         fee for the owner, a day, and by grant only.
+
+        The bundle of a `private` version is stored sealed: only those granted READ or SERVE can
+        open it. The first one sets the model's service key, to which requests seal their inputs.
 
         Publishing the same again sends nothing and returns the version there is.
 
@@ -126,7 +140,12 @@ class Owner(Participant):
         check_thresholds(packaged.metrics, standing)
         raised = _raised(packaged.thresholds, standing)
 
-        version, is_new = self._version(model, packaged, estimator, inputs, labels)
+        key = current_model_key(self.connection, model) if state and private else None
+        first_key = private and key is None
+        if first_key:
+            key = own_epoch_key(self.connection, model, 1)
+        mark = self._mark(model, packaged, estimator, inputs, labels, private)
+        version, is_new = self._version(model, packaged, mark, key if private else None)
         changes: list[tuple[str, Call]] = []
         registry = self.connection.registry
         if state is None:
@@ -141,6 +160,14 @@ class Owner(Participant):
             if terms != state.terms:
                 words = _difference(state.terms, terms)
                 changes.append((f"changed terms: {words}", registry.set_terms(model, terms)))
+        if first_key and key is not None:
+            service_key = registry.set_service_key(model, key.service_key().public)
+            changes.append(("set the service key of epoch 1", service_key))
+            holders = key_holders(self.connection, model)
+            changes += [
+                (f"gave the key to {len(holders)} who hold a grant", call)
+                for call in rewraps(self.connection, key, model, holders)
+            ]
         if is_new:
             changes.append(("published a version", registry.publish_version(version)))
         receipts = tuple(self.connection.send(call) for _, call in changes)
@@ -182,14 +209,18 @@ class Owner(Participant):
 
         `grantee` is a name or an address, `model` a reference to one of the owner's models or just
         its name. `expiry` is the last second (Unix time) at which the grant is live, `quota` how
-        many requests it is good for; both are for ever unless given.
+        many requests it is good for; both are for ever unless given. READ and SERVE on a model that
+        has a service key bring the grantee its key, wrapped in the grant's event.
 
-        Raises `UnknownAccount`, `UnknownModel`, `InvalidTerms` or `ContractRefused`.
+        Raises `UnknownAccount`, `UnknownModel`, `InvalidTerms`, `NoEncryptionKey` or
+        `ContractRefused`.
         """
         meter = self.connection.escrow.address if Right.INFER in rights else ZERO_ADDRESS
         terms = GrantTerms(rights, expiry, quota, meter)
-        receiver = self.connection.addresses.address(grantee)
-        call = self.connection.data_share.grant(receiver, self._model(model), terms)
+        receiver, resource = self.connection.addresses.address(grantee), self._model(model)
+        key = current_model_key(self.connection, resource) if rights & KEYED_RIGHTS else None
+        wrapped = wrapped_for_grantee(self.connection, key, resource, receiver) if key else b""
+        call = self.connection.data_share.grant(receiver, resource, terms, wrapped)
         return self.connection.event_in(self.connection.send(call), AccessGranted)
 
     def revoke(self, grantee: str, model: str) -> Receipt:
@@ -260,15 +291,16 @@ class Owner(Participant):
         )
 
     def _version(
-        self, model: ModelId, packaged: PackagedModel, estimator: Any, inputs: Any, labels: Any
+        self, model: ModelId, packaged: PackagedModel, mark: bytes, key: EpochKey | None
     ) -> tuple[Version, bool]:
         """The version to publish, stored and on record; whether it is not on chain yet.
+
+        Its bundle is sealed with the content key of `key`, or stored in clear without one.
 
         The same model measured on the same rows is the same version, also when publishing it was
         interrupted before it reached the chain.
         """
         connection = self.connection
-        mark = self._mark(model, packaged, estimator, inputs, labels)
         record = connection.publications.get(mark)
         if record is not None:
             version = record.version
@@ -276,13 +308,17 @@ class Owner(Participant):
             if status is VersionStatus.SERVABLE:
                 return version, False
             kept = map(connection.store.has, (version.content_hash, version.manifest_hash))
-            if status is VersionStatus.NONE and all(kept):
+            if status is VersionStatus.NONE and all(kept) and self._is_sealed_by(version, key):
                 return version, True
         bundle = packaged.bundle
+        stored = bundle.data
+        if key is not None:
+            binding = connection.keyring.binding(model, key.epoch)
+            stored = seal(bundle.data, key.content_key(), binding)
         version = Version(
             model_id=model,
             bundle_hash=bundle.hash,
-            content_hash=connection.store.put(bundle.data),
+            content_hash=connection.store.put(stored),
             manifest_hash=connection.store.put(bundle.manifest_bytes),
             program_hash=ZERO_HASH,
             evaluation_hash=packaged.evaluation_hash,
@@ -296,10 +332,25 @@ class Owner(Participant):
         connection.publications.write(mark, PublicationRecord(version, salt))
         return version, True
 
+    def _is_sealed_by(self, version: Version, key: EpochKey | None) -> bool:
+        """Whether a stored bundle is sealed in the epoch of `key`, or in clear without one."""
+        if key is None or version.content_hash == version.bundle_hash:
+            return key is None and version.content_hash == version.bundle_hash
+        stored = self.connection.store.get(version.content_hash)
+        return Header.decoded(stored).binding.epoch == key.epoch
+
     def _mark(
-        self, model: ModelId, packaged: PackagedModel, estimator: Any, inputs: Any, labels: Any
+        self,
+        model: ModelId,
+        packaged: PackagedModel,
+        estimator: Any,
+        inputs: Any,
+        labels: Any,
+        private: bool,
     ) -> bytes:
-        """What makes two publications the same: registry, model, estimator, schema and rows."""
+        """What makes two publications the same: registry, model, estimator, schema and rows, and
+        whether it is private.
+        """
         manifest = packaged.manifest
         frame = input_frame(estimator, inputs)
         rows = manifest.input.rows(frame.itertuples(index=False, name=None))
@@ -309,6 +360,7 @@ class Owner(Participant):
             "output": manifest.output.to_json(),
             "libraries": dict(manifest.libraries),
             "lineage": {name: digest.hex() for name, digest in manifest.lineage.items()},
+            "private": private,
         }
         return keccak(
             self.connection.chain.genesis_hash

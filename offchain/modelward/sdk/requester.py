@@ -25,16 +25,21 @@ from modelward.errors import (
     WrongNonce,
 )
 from modelward.models.manifest import Manifest
+from modelward.models.output import output_bytes
 from modelward.models.rows import read_row
 from modelward.sdk.catalogue import Catalogue, ListedVersion
 from modelward.sdk.connection import Connection
 from modelward.sdk.history import RequestHistory, read_history
 from modelward.sdk.participant import Participant
+from modelward.sdk.payloads import carry_input, frame_input
 from modelward.sdk.request_book import RequestBook, RequestRecord
 from modelward.sdk.result import Progress, Result, read_result, wait_for_result
+from modelward.sealing.keys import DecryptionKey
+from modelward.sealing.message import MESSAGE_OVERHEAD_BYTES
 from modelward.terms import (
     ETH,
     INLINE_ONLY,
+    MAX_INLINE_BYTES,
     ZERO_ADDRESS,
     ZERO_HASH,
     Access,
@@ -44,9 +49,9 @@ from modelward.terms import (
     RequestId,
     RequestStatus,
     Right,
+    ServiceKey,
     format_amount,
     format_duration,
-    frame_clear_input,
 )
 
 DEFAULT_DELAY = 900
@@ -57,23 +62,29 @@ DEFAULT_DELAY = 900
 class Quotation:
     """What a request for this version would be placed under now.
 
-    `access` says whether the account may place it, and if not, why not.
+    `access` says whether the account may place it, and if not, why not. With a `service_key` the
+    request is private unless its requester wants it in clear.
     """
 
     version: ListedVersion
     quote: Quote
     manifest: Manifest
     access: Access
+    service_key: ServiceKey | None
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedRequest:
-    """A request that is on chain, its fee held in escrow until `deadline` (Unix seconds)."""
+    """A request that is on chain, its fee held in escrow until `deadline` (Unix seconds).
+
+    `private` says whether its input is sealed, and its output will be.
+    """
 
     id: RequestId
     reference: str
     fee: int
     deadline: int
+    private: bool
     receipt: Receipt = field(repr=False)
 
 
@@ -106,7 +117,9 @@ class Requester(Participant):
             access = self.connection.data_share.access_of(
                 quote.offer.owner, self.address, version.model_id, Right.INFER
             )
-        return Quotation(version, quote, catalogue.manifest(version), access)
+        key = self.connection.registry.service_key_of(version.model_id)
+        service_key = key if key.epoch else None
+        return Quotation(version, quote, catalogue.manifest(version), access, service_key)
 
     def send(
         self,
@@ -118,6 +131,7 @@ class Requester(Participant):
         deadline: int | None = None,
         delay: int | None = None,
         worker: str | None = None,
+        clear: bool = False,
         progress: Progress | None = None,
     ) -> PlacedRequest:
         """Place a request and wait until it is confirmed; its fee is then held in escrow.
@@ -128,7 +142,9 @@ class Requester(Participant):
         come by `deadline`, in Unix seconds, or within `delay` seconds from now; that is how long
         the fee may be held. Secret and input are on disk before anything is sent.
 
-        Input and output travel in clear: everybody can read them on chain.
+        Of a model with a service key, input and output are sealed: its owner and workers, those who
+        may read it, and the requester can open them. Otherwise, and if `clear`, everybody can read
+        them on chain. What does not fit an event goes to the content store.
 
         Raises:
             InvalidInput: the row does not fit the model.
@@ -147,20 +163,21 @@ class Requester(Participant):
         _check_payable(quote.offer)
         _check_price(quote.offer.fee, fee, max_fee)
         secret = secrets.token_bytes(32)
+        service_key = None if clear else offered.service_key
         request = Request(
             requester=self.address,
             payer=self.address,
             input_hash=input_hash(secret, canonical_input),
             deadline=_deadline(connection.now(), quote.max_delay, deadline, delay),
             worker=connection.addresses.address(worker) if worker else ZERO_ADDRESS,
-            flags=INLINE_ONLY,
+            reply_key=DecryptionKey.of_request(secret).public if service_key else ZERO_HASH,
+            flags=INLINE_ONLY if _fits_inline(offered.manifest, service_key) else 0,
+        )
+        payload = carry_input(
+            connection, version.model_id, frame_input(secret, canonical_input), service_key
         )
         call = connection.escrow.request(
-            version.model_id,
-            version.id,
-            request,
-            frame_clear_input(secret, canonical_input),
-            value=quote.offer.fee,
+            version.model_id, version.id, request, payload, value=quote.offer.fee
         )
         record = RequestRecord(
             chain_id=connection.chain.chain_id,
@@ -181,6 +198,7 @@ class Requester(Participant):
             reference=version.reference,
             fee=requested.offer.fee,
             deadline=requested.request.deadline,
+            private=service_key is not None,
             receipt=receipt,
         )
 
@@ -282,6 +300,12 @@ def _standing(connection: Connection, record: RequestRecord) -> RequestStanding:
     placed = connection.event_in(receipt, InferenceRequested)
     state = connection.escrow.request_of(placed.request_id)
     return RequestStanding(record, placed.request_id, state.status, placed.block_number)
+
+
+def _fits_inline(manifest: Manifest, service_key: ServiceKey | None) -> bool:
+    """Whether the model's outputs fit into an event, sealed if they are to be."""
+    overhead = 1 + (MESSAGE_OVERHEAD_BYTES if service_key else 0)
+    return output_bytes(manifest.output.score_count) + overhead <= MAX_INLINE_BYTES
 
 
 def _check_payable(offer: Offer) -> None:

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from modelward.chain.encoding import to_hex
 from modelward.chain.events import InferenceCorrected, InferenceFulfilled, InferenceRefused
 from modelward.commitments import commits_to, result_commitment
-from modelward.errors import BadInput, CommitmentMismatch, NotAnswered, RequestRefused, TimedOut
+from modelward.errors import CommitmentMismatch, NotAnswered, RequestRefused, TimedOut
 from modelward.models.manifest import Manifest
 from modelward.models.output import Prediction, decode_output
 from modelward.sdk.catalogue import Catalogue, ListedVersion
 from modelward.sdk.connection import Connection
 from modelward.sdk.history import RequestHistory, opened_input, read_history
+from modelward.sdk.payloads import opened_output
 from modelward.terms import (
     Address,
     RefusalReason,
     RequestId,
     format_duration,
     format_fee,
-    parse_clear_output,
 )
 
 Answered = InferenceFulfilled | InferenceCorrected
@@ -59,6 +59,7 @@ def read_result(connection: Connection, history: RequestHistory) -> Result:
         NotAnswered: it is open, or its fee was refunded.
         RequestRefused: a worker declined it.
         CommitmentMismatch: the output delivered is not the one committed to.
+        KeyNotGranted: it is sealed, and the account has no key to it.
         InvalidOutput: it is no output of this model.
     """
     answered = require_answer(connection, history)
@@ -155,13 +156,11 @@ def check_commitment(
 ) -> tuple[bytes, bytes]:
     """The canonical output delivered, and its commitment, recomputed and found on chain.
 
-    Raises `CommitmentMismatch`.
+    Raises `CommitmentMismatch`, `KeyNotGranted`, or what opening the input raises.
     """
-    try:
-        output = parse_clear_output(answered.output)
-    except BadInput as error:
-        raise CommitmentMismatch(f"The answer cannot be opened: {error.message}") from error
     secret = opened_input(connection, history).secret
+    reply_key = history.requested.request.reply_key
+    output = opened_output(connection, history.id, reply_key, secret, answered.output)
     commitment = result_commitment(history.id, output, secret)
     stored = connection.escrow.request_of(history.id).commitment
     for recorded, where in ((stored, "the escrow"), (answered.commitment, "the answer")):

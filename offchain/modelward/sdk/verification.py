@@ -1,6 +1,7 @@
 """Checks an answer end to end: from the terms on chain to a replay of the pinned model.
 
-Anyone who holds the secret can do it; of a request in clear that is everyone.
+Of a request in clear, that may be anyone. Of a private one it takes the model's key: its owner has
+it, and those granted READ or SERVE.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def verify(
     Raises:
         UnknownRequest, NotAnswered, RequestRefused: there is no answer to verify.
         CheckFailed: request, version or input are not what their ids and hashes stand for.
+        KeyNotGranted: input or bundle are sealed, and the account was given no key to them.
+        EnvelopeError: something sealed does not open.
         CommitmentMismatch: the output delivered is not the one committed to.
         HashMismatch: the store's bundle is not the one the version pins.
         PredictionMismatch: the pinned model gives another prediction.
@@ -78,6 +81,8 @@ def verify(
     checks.append(Check("The version hashes to the id the request pins", to_hex(version.id)))
     pinned = version.version
     bundle = catalogue.bundle(version)
+    if pinned.content_hash != pinned.bundle_hash:
+        bundle = connection.keyring.open_bundle(offer.owner, pinned, bundle)
     spec = catalogue.manifest(version).output
     checks.append(
         Check("Bundle and manifest have the hashes the version pins", to_hex(pinned.bundle_hash))

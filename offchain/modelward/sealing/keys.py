@@ -13,6 +13,7 @@ from modelward.errors import InvalidTerms
 
 PUBLIC_KEY_BYTES = 32
 _FROM_ACCOUNT = b"modelward encryption key 1"
+_FROM_REQUEST = b"modelward reply key 1"
 _FROM_SIGNATURE = b"modelward encryption key from signature 1"
 
 
@@ -52,6 +53,16 @@ class DecryptionKey:
         return cls.from_secret(_derived(account_secret, _FROM_ACCOUNT, index))
 
     @classmethod
+    def of_request(cls, secret: bytes) -> DecryptionKey:
+        """The reply key of the request with this secret, 32 bytes.
+
+        So whoever holds what verifies an answer can also open it, and nobody else.
+        """
+        if len(secret) != 32:
+            raise InvalidTerms(f"A request's secret has 32 bytes, not {len(secret)}.")
+        return cls.from_secret(_derive(secret, _FROM_REQUEST))
+
+    @classmethod
     def of_signature(cls, signature: bytes, index: int) -> DecryptionKey:
         """The key number `index` derived from a wallet's deterministic signature, 65 bytes.
 
@@ -65,5 +76,8 @@ class DecryptionKey:
 def _derived(secret: bytes, label: bytes, index: int) -> bytes:
     if not 0 < index < 2**32:
         raise InvalidTerms(f"Keys are numbered from 1; {index} is none.")
-    info = label + index.to_bytes(4, "big")
+    return _derive(secret, label + index.to_bytes(4, "big"))
+
+
+def _derive(secret: bytes, info: bytes) -> bytes:
     return HKDF(SHA256(), length=32, salt=None, info=info).derive(secret)

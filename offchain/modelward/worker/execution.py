@@ -9,36 +9,40 @@ from __future__ import annotations
 import logging
 
 from modelward.commitments import input_hash, result_commitment
+from modelward.content.references import fetch
 from modelward.content.store import ContentStore
 from modelward.errors import (
     BadInput,
-    ConfigurationError,
     ContentTooLarge,
+    EnvelopeError,
     HashMismatch,
     InvalidBundle,
     InvalidInput,
+    InvalidTerms,
     PredictionAborted,
     PredictionFailed,
-    StoreUnavailable,
 )
 from modelward.journal import Answer, Fulfilment, Job, Refusal
 from modelward.models.bundle import MAX_BUNDLE_BYTES
 from modelward.models.sandbox import Sandbox
 from modelward.models.schema import FLOAT_ROW_TAG
+from modelward.sdk.keyring import Keyring
+from modelward.sdk.payloads import carried, received, seal_output
 from modelward.terms import (
+    INLINE_ONLY,
     MAX_OUTPUT_BYTES,
     ZERO_HASH,
+    Address,
     ClearInput,
-    Frame,
+    Payload,
     RefusalReason,
     Version,
-    frame_clear_output,
-    parse_clear_input,
+    split_input,
 )
 from modelward.worker.versions import VersionReader
 
-FOLLOWED_SCHEMES = frozenset({"file", "https", "s3", "gs", "gcs", "az", "ipfs"})
-"""The kinds of store a worker reads on a version's word; any other must be configured."""
+MAX_STORED_BYTES = MAX_BUNDLE_BYTES + (MAX_BUNDLE_BYTES >> 12) + 4096
+"""Longest stored bundle: an envelope is slightly longer than what it holds."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,16 +59,30 @@ class _Declined(Exception):
 class Execution:
     """Computes answers, with the bundles in `store` or where their versions say."""
 
-    def __init__(self, versions: VersionReader, store: ContentStore, sandbox: Sandbox) -> None:
+    def __init__(
+        self,
+        versions: VersionReader,
+        store: ContentStore,
+        sandbox: Sandbox,
+        keyring: Keyring,
+        *,
+        chain_id: int,
+        escrow: Address,
+    ) -> None:
         self._versions = versions
         self._store = store
         self._sandbox = sandbox
+        self._keyring = keyring
+        self._chain_id = chain_id
+        self._escrow = escrow
 
     def answer(self, job: Job) -> Answer:
         """The answer to a request: its result, or a refusal that gives the fee back.
 
         Raises:
-            StoreUnavailable: no store gives the bundle now.
+            StoreUnavailable: no store gives bundle or input now, or takes the output.
+            KeyNotGranted: they are sealed, and nobody has given this worker the key; others may
+                have it.
             RpcUnavailable, RpcError, SandboxUnavailable: something of this worker's own failed.
         """
         try:
@@ -73,12 +91,10 @@ class Execution:
             return declined.refusal
 
     def _fulfilment(self, job: Job) -> Fulfilment:
-        clear = _read_input(job)
+        clear = self._read_input(job)
         version = self._versions.version(job.offer.model_id, job.offer.version_id)
-        if version.content_hash != version.bundle_hash:
-            raise _Declined(RefusalReason.MODE_UNSUPPORTED, "The bundle is sealed.")
-        canonical_output = self._predict(version, clear.canonical_input)
-        output = frame_clear_output(canonical_output)
+        canonical_output = self._predict(job.offer.owner, version, clear.canonical_input)
+        output = self._framed(job, canonical_output)
         if len(output) > MAX_OUTPUT_BYTES:
             raise _Declined(
                 RefusalReason.OUTPUT_TOO_LONG,
@@ -87,21 +103,62 @@ class Execution:
         commitment = result_commitment(job.request_id, canonical_output, clear.secret)
         return Fulfilment(output, commitment)
 
-    def _predict(self, version: Version, canonical_input: bytes) -> bytes:
+    def _read_input(self, job: Job) -> ClearInput:
+        """The input, opened and checked against the request's hash."""
+        request = job.request
+        if request.callback_gas:
+            raise _Declined(RefusalReason.MODE_UNSUPPORTED, "A callback is asked for.")
         try:
-            return self._attempt(version, canonical_input)
+            payload = Payload.decoded(job.placement.input)
+            content = received(payload, self._store)
+            if payload.sealed:
+                offer = job.offer
+                content = self._keyring.open_input(offer.owner, offer.model_id, content)
+            clear = split_input(content)
+        except (BadInput, EnvelopeError) as error:
+            raise _Declined(RefusalReason.INPUT_MALFORMED) from error
+        except HashMismatch as error:
+            raise _Declined(RefusalReason.INPUT_UNAVAILABLE) from error
+        if input_hash(clear.secret, clear.canonical_input) != request.input_hash:
+            raise _Declined(RefusalReason.INPUT_HASH_MISMATCH)
+        return clear
+
+    def _framed(self, job: Job, canonical_output: bytes) -> bytes:
+        """The output as its requester wants it: sealed if there is a reply key."""
+        request, content = job.request, canonical_output
+        if request.reply_key != ZERO_HASH:
+            try:
+                content = seal_output(
+                    canonical_output,
+                    request.reply_key,
+                    chain_id=self._chain_id,
+                    escrow=self._escrow,
+                    request=job.request_id,
+                )
+            except InvalidTerms as error:
+                raise _Declined(RefusalReason.MODE_UNSUPPORTED, error.message) from error
+        return carried(
+            content,
+            sealed=request.reply_key != ZERO_HASH,
+            store=self._store,
+            inline_only=bool(request.flags & INLINE_ONLY),
+        )
+
+    def _predict(self, owner: Address, version: Version, canonical_input: bytes) -> bytes:
+        try:
+            return self._attempt(owner, version, canonical_input)
         except PredictionAborted as error:
             if error.timed_out:
                 raise _Declined(RefusalReason.PREDICTION_FAILED, error.message) from error
             _log.warning("%s It is tried once more.", error.message)
         try:
-            return self._attempt(version, canonical_input)
+            return self._attempt(owner, version, canonical_input)
         except PredictionAborted as error:
             raise _Declined(RefusalReason.PREDICTION_FAILED, error.message) from error
 
-    def _attempt(self, version: Version, canonical_input: bytes) -> bytes:
+    def _attempt(self, owner: Address, version: Version, canonical_input: bytes) -> bytes:
         if not self._sandbox.holds(version.bundle_hash, version.manifest_hash):
-            self._open(version)
+            self._open(owner, version)
         try:
             return self._sandbox.predict(version.bundle_hash, canonical_input)
         except InvalidInput as error:
@@ -111,11 +168,12 @@ class Execution:
         except PredictionFailed as error:
             raise _Declined(RefusalReason.PREDICTION_FAILED) from error
 
-    def _open(self, version: Version) -> None:
-        data = self._fetch(version)
+    def _open(self, owner: Address, version: Version) -> None:
+        stored = self._fetch(version)
         try:
+            data = self._keyring.open_bundle(owner, version, stored)
             self._sandbox.open(data, version.bundle_hash, version.manifest_hash)
-        except (InvalidBundle, HashMismatch, PredictionAborted) as error:
+        except (InvalidBundle, HashMismatch, EnvelopeError, PredictionAborted) as error:
             raise _Declined(RefusalReason.BUNDLE_INVALID, error.message) from error
 
     def _fetch(self, version: Version) -> bytes:
@@ -124,46 +182,10 @@ class Execution:
         When every store answers, and with something else, the bundle is invalid; as long as one
         does not answer, it is unavailable.
         """
-        unavailable: StoreUnavailable | None = None
-        wrong: BadInput | HashMismatch | None = None
-        for store in self._stores(version.uri):
-            try:
-                return store.get(version.content_hash, limit=MAX_BUNDLE_BYTES)
-            except StoreUnavailable as error:
-                unavailable = error
-            except (HashMismatch, ContentTooLarge) as error:
-                wrong = error
-        if unavailable is None and wrong is not None:
-            raise _Declined(RefusalReason.BUNDLE_INVALID, wrong.message) from wrong
-        raise unavailable or StoreUnavailable("No content store is known for the bundle.")
-
-    def _stores(self, uri: str) -> list[ContentStore]:
-        stores = [self._store]
-        scheme, separator, _ = uri.partition("://")
-        if separator and scheme in FOLLOWED_SCHEMES and uri != self._store.url:
-            try:
-                stores.append(ContentStore(uri))
-            except ConfigurationError as error:
-                _log.warning("a version's store cannot be used: %s", error.message)
-        return stores
-
-
-def _read_input(job: Job) -> ClearInput:
-    """The input in clear, checked against the request's hash."""
-    payload, request = job.placement.input, job.request
-    if request.reply_key != ZERO_HASH or request.callback_gas:
-        raise _Declined(
-            RefusalReason.MODE_UNSUPPORTED, "A sealed output or a callback is asked for."
-        )
-    if payload and payload[0] in (Frame.SEALED, Frame.REFERENCE, Frame.SEALED | Frame.REFERENCE):
-        raise _Declined(RefusalReason.MODE_UNSUPPORTED, "The input is sealed, or kept elsewhere.")
-    try:
-        clear = parse_clear_input(payload)
-    except BadInput as error:
-        raise _Declined(RefusalReason.INPUT_MALFORMED) from error
-    if input_hash(clear.secret, clear.canonical_input) != request.input_hash:
-        raise _Declined(RefusalReason.INPUT_HASH_MISMATCH)
-    return clear
+        try:
+            return fetch(version.content_hash, version.uri, self._store, limit=MAX_STORED_BYTES)
+        except (HashMismatch, ContentTooLarge) as error:
+            raise _Declined(RefusalReason.BUNDLE_INVALID, error.message) from error
 
 
 def _input_fault(canonical_input: bytes) -> RefusalReason:

@@ -15,6 +15,7 @@ from modelward.content.store import ContentStore
 from modelward.deployment import Deployment
 from modelward.errors import (
     JournalUnavailable,
+    KeyNotGranted,
     ReorganisedTooDeep,
     RpcError,
     SandboxUnavailable,
@@ -23,6 +24,7 @@ from modelward.errors import (
 )
 from modelward.journal import Answer, Identity, Job, Journal, Refusal, State, default_path
 from modelward.models.sandbox import Sandbox
+from modelward.sdk.keyring import Keyring
 from modelward.terms import RefusalReason, RequestId
 from modelward.worker.admission import Admission, Policy, Waiting
 from modelward.worker.execution import Execution
@@ -134,7 +136,14 @@ class Worker:
         self._stop = threading.Event()
         self._intake = Intake(chain, deployment, account.address, journal)
         self._admission = Admission(sender, escrow, self.policy)
-        self._execution = Execution(VersionReader(chain, deployment), store, self._sandbox)
+        self._execution = Execution(
+            VersionReader(chain, deployment),
+            store,
+            self._sandbox,
+            Keyring(chain, deployment, account),
+            chain_id=chain.chain_id,
+            escrow=escrow.address,
+        )
         self._settlement = Settlement(sender, escrow, journal, self._observe)
 
     def close(self) -> None:
@@ -230,7 +239,7 @@ class Worker:
             return
         try:
             self._compute(job)
-        except (RpcError, SandboxUnavailable) as error:
+        except (RpcError, SandboxUnavailable, KeyNotGranted) as error:
             self._wait(job, Waiting(error.message, 15))
         self._settle(request_id)
 

@@ -1,0 +1,49 @@
+"""Content kept where somebody else says it is: the store at hand first, then the one named."""
+
+from __future__ import annotations
+
+import logging
+
+from modelward.content.store import ContentStore
+from modelward.errors import (
+    ConfigurationError,
+    ContentTooLarge,
+    HashMismatch,
+    StoreUnavailable,
+)
+
+FOLLOWED_SCHEMES = frozenset({"file", "https", "s3", "gs", "gcs", "az", "ipfs"})
+"""The kinds of store read on a stranger's word; any other must be configured."""
+
+_log = logging.getLogger(__name__)
+
+
+def stores_for(uri: str, at_hand: ContentStore) -> list[ContentStore]:
+    """Where to look for content that is said to be in the store `uri`."""
+    stores = [at_hand]
+    scheme, separator, _ = uri.partition("://")
+    if separator and scheme in FOLLOWED_SCHEMES and uri != at_hand.url:
+        try:
+            stores.append(ContentStore(uri))
+        except ConfigurationError as error:
+            _log.warning("a store named on chain cannot be used: %s", error.message)
+    return stores
+
+
+def fetch(digest: bytes, uri: str, at_hand: ContentStore, *, limit: int) -> bytes:
+    """The bytes with this hash, at most `limit`, from the first store that gives them.
+
+    Raises:
+        StoreUnavailable: a store does not answer, or has not got them.
+        HashMismatch, ContentTooLarge: every store gives something else.
+    """
+    unavailable: StoreUnavailable | None = None
+    wrong: HashMismatch | ContentTooLarge | None = None
+    for store in stores_for(uri, at_hand):
+        try:
+            return store.get(digest, limit=limit)
+        except StoreUnavailable as error:
+            unavailable = error
+        except (HashMismatch, ContentTooLarge) as error:
+            wrong = error
+    raise unavailable or wrong or StoreUnavailable("No content store is known for it.")

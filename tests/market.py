@@ -62,7 +62,8 @@ class Trained:
 class Market:
     """Where to trade: `folder` is a project whose network `local` is the chain, at `url`.
 
-    Version 1 of owner/breast-cancer is published; the requester holds INFER, the worker SERVE.
+    Version 1 of owner/breast-cancer is published in clear; the requester holds INFER, the worker
+    SERVE.
     """
 
     devchain: DevChain
@@ -127,6 +128,7 @@ def session_market(tmp_path_factory, breast_cancer) -> Iterator[Market]:
             name="breast-cancer",
             price=PRICE,
             thresholds={"accuracy": 0.9},
+            private=False,
         )
         owner.grant("requester", MODEL, Right.INFER)
         owner.grant("worker", MODEL, Right.SERVE)

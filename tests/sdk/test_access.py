@@ -121,6 +121,7 @@ def test_an_open_model_takes_requests_from_everybody(owner, outsider, row, breas
         name="breast-cancer",
         price=PRICE,
         open=True,
+        private=False,
     )
     assert outsider.quote(MODEL).access is Access.GRANTED
     assert outsider.send(MODEL, row)

@@ -28,7 +28,7 @@ def publish(owner, breast_cancer):
     """Publish the market's own estimator, with changes."""
 
     def publish(**changes):
-        arguments = {"name": "breast-cancer", "price": PRICE, **changes}
+        arguments = {"name": "breast-cancer", "price": PRICE, "private": False, **changes}
         estimator = arguments.pop("estimator", breast_cancer.estimator)
         inputs = arguments.pop("inputs", breast_cancer.inputs)
         labels = arguments.pop("labels", breast_cancer.labels)

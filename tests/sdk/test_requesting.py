@@ -164,6 +164,7 @@ def test_a_request_placed_under_an_offer_that_changed_meanwhile_is_found_all_the
         name="breast-cancer",
         price=PRICE,
         payee_bps=1_000,
+        private=False,
     )
     placed = requester.send(offered, row)
     worker.answer(placed.id)
@@ -260,6 +261,7 @@ class TestNothingIsSent:
             breast_cancer.labels,
             name="breast-cancer",
             price=2 * PRICE,
+            private=False,
         )
         with pytest.raises(ContractRefused) as refused:
             requester.send(offered, row)

@@ -22,7 +22,7 @@ from modelward.journal import State
 from modelward.models.bundle import write_bundle
 from modelward.models.sandbox import Limits, Sandbox
 from modelward.pipeline.package import package
-from modelward.terms import RefusalReason, RequestStatus, frame_clear_input
+from modelward.terms import INLINE_ONLY, RefusalReason, RequestStatus, frame_clear_input
 from modelward.worker import Milestone, Policy
 from tests.models.hostile import crashing_tree, endless_tree, held_out_input, raising_model
 
@@ -69,9 +69,9 @@ PAYLOADS = {
     "cut short": (b"\0" * 20, RefusalReason.INPUT_MALFORMED),
     "of an unknown kind": (b"\x04" * 100, RefusalReason.INPUT_MALFORMED),
     "of another input": (frame_clear_input(b"s" * 32, b"?"), RefusalReason.INPUT_HASH_MISMATCH),
-    "sealed": (b"\x01" * 100, RefusalReason.MODE_UNSUPPORTED),
-    "kept elsewhere": (b"\x02" * 100, RefusalReason.MODE_UNSUPPORTED),
-    "sealed elsewhere": (b"\x03" * 100, RefusalReason.MODE_UNSUPPORTED),
+    "sealed for an epoch that never began": (b"\x01" * 100, RefusalReason.INPUT_MALFORMED),
+    "a reference cut short": (b"\x02" * 20, RefusalReason.INPUT_MALFORMED),
+    "a reference that is no text": (b"\x03" + b"\xff" * 100, RefusalReason.INPUT_MALFORMED),
 }
 
 
@@ -83,8 +83,9 @@ def test_a_payload_that_is_not_the_input_is_refused(market, model, trained, make
     assert_refused(market, placed, reason)
 
 
-def test_an_output_to_be_sealed_is_refused(market, model, trained, make_worker):
-    placed = market.place(model, trained.row, reply_key=b"\x05" * 32)
+def test_an_output_to_be_sealed_to_no_key_is_refused(market, model, trained, make_worker):
+    low_order = (1).to_bytes(32, "little")
+    placed = market.place(model, trained.row, reply_key=low_order)
     make_worker().step()
     assert_refused(market, placed, RefusalReason.MODE_UNSUPPORTED)
 
@@ -167,14 +168,6 @@ def test_a_version_that_pins_no_usable_bundle_is_refused(
     assert_refused(market, placed, RefusalReason.BUNDLE_INVALID)
 
 
-def test_a_sealed_bundle_is_refused(market, trained, make_worker, worker):
-    model = market.publish(trained.packaged.bundle, content_hash=keccak(b"ciphertext"))
-    market.let_serve(model, worker.address)
-    placed = market.place(model, trained.row)
-    make_worker().step()
-    assert_refused(market, placed, RefusalReason.MODE_UNSUPPORTED)
-
-
 @pytest.fixture
 def unopened():
     """A model that no other test has opened."""
@@ -222,7 +215,7 @@ def test_a_bundle_still_missing_near_the_deadline_is_refused(
     assert_refused(market, placed, RefusalReason.BUNDLE_UNAVAILABLE)
 
 
-def test_an_output_that_fits_no_answer_is_refused(market, make_worker, worker):
+def test_an_output_that_must_be_inline_and_does_not_fit_is_refused(market, make_worker, worker):
     generator = np.random.default_rng(0)
     rows, labels = generator.random((200, 2)), np.arange(200) % 40
     estimator = GaussianNB().fit(rows, labels)
@@ -231,7 +224,7 @@ def test_an_output_that_fits_no_answer_is_refused(market, make_worker, worker):
     model = market.publish(write_bundle(estimator, with_scores))
     market.let_serve(model, worker.address)
     (row,) = manifest.input.rows(rows[:1])
-    placed = market.place(model, manifest.input.encode_row(row))
+    placed = market.place(model, manifest.input.encode_row(row), flags=INLINE_ONLY)
     make_worker().step()
     assert_refused(market, placed, RefusalReason.OUTPUT_TOO_LONG)
 

@@ -70,6 +70,9 @@ def publish(
         bool | None,
         typer.Option("--open/--by-grant", help="Who may request; by grant for a new model."),
     ] = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Store the bundle in clear, for everybody to read.")
+    ] = False,
     network: NetworkOption = None,
     account: AccountOption = None,
     config: ConfigOption = None,
@@ -106,6 +109,7 @@ def publish(
         payee_bps=payee_bps,
         max_delay=delay,
         open=open_,
+        private=not clear,
     )
     if json:
         print_json({**_version_document(published.version), "changes": published.changes})
@@ -262,6 +266,7 @@ def _print_version(connection: Connection, published: PublishedVersion) -> None:
             ("by guessing", ", ".join(f"{m.name} {shown(m)}" for m in published.baseline)),
             ("version id", version.id),
             ("bundle hash", version.version.bundle_hash),
+            ("bundle", "sealed" if version.is_sealed else "in clear, for everybody to read"),
             ("stored in", version.version.uri),
         )
     )
@@ -324,6 +329,8 @@ def _version_document(version: ListedVersion) -> dict[str, Any]:
         "attestor": pinned.attestor,
         "self_attested": version.self_attested,
         "bundle_hash": pinned.bundle_hash,
+        "content_hash": pinned.content_hash,
+        "sealed": version.is_sealed,
         "manifest_hash": pinned.manifest_hash,
         "uri": pinned.uri,
     }

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 IN_CLEAR = "input and output travel in clear: everybody can read them on chain"
+PRIVATE = "input and output are sealed: who has the model's key can open them, and you"
 
+OpenerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--account", metavar="NAME", help="An account with the model's key, to open what is sealed."
+    ),
+]
 RequestArgument = Annotated[
     str,
     typer.Argument(metavar="ID", help="The request's id, or the beginning of one of your own."),
@@ -60,6 +67,10 @@ def send(
     worker: Annotated[
         str | None, typer.Option(metavar="NAME", help="The only worker that may answer.")
     ] = None,
+    clear: Annotated[
+        bool,
+        typer.Option("--clear", help="Send input and have output in clear, though there is a key."),
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait for the answer, or only place it.")
     ] = True,
@@ -92,7 +103,7 @@ def send(
     offered = requester.quote(model)
     schema = offered.manifest.input
     row = schema.row(schema.parse(values)) if input_ is None else read_row(input_, schema)
-    note(IN_CLEAR)
+    note(IN_CLEAR if clear or offered.service_key is None else PRIVATE)
     with progress_line() as progress:
         placed = requester.send(
             offered,
@@ -101,6 +112,7 @@ def send(
             max_fee=most,
             deadline=None if deadline is None else parse_moment(deadline, connection.now()),
             worker=worker,
+            clear=clear,
             progress=progress,
         )
     typer.echo(
@@ -124,15 +136,16 @@ def show(
     request: RequestArgument,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until there is an answer.")] = False,
     network: NetworkOption = None,
+    account: OpenerOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show a request, and its answer once there is one."""
     from modelward.cli.printing import progress_line
     from modelward.errors import NotAnswered, RequestRefused
-    from modelward.sdk import connect, read_history, read_result, wait_for_result
+    from modelward.sdk import read_history, read_result, wait_for_result
 
-    connection = connect(network, config=config, reading=True)
+    connection = _open_connection(network, account, config)
     wanted = _request_id(connection, request)
     if wait:
         with progress_line() as progress:
@@ -218,15 +231,15 @@ def refund(
 def verify(
     request: RequestArgument,
     network: NetworkOption = None,
+    account: OpenerOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Recompute all that an answer rests on, and replay the prediction from the pinned model."""
     from modelward.cli.printing import print_json, printable
-    from modelward.sdk import connect
     from modelward.sdk import verify as verify_request
 
-    connection = connect(network, config=config, reading=True)
+    connection = _open_connection(network, account, config)
     verification = verify_request(connection, _request_id(connection, request))
     if json:
         print_json(
@@ -283,6 +296,15 @@ def timeline(
             (step.block, step.words, connection.addresses.name(step.actor), step.gas, step.money)
             for step in told
         ],
+    )
+
+
+def _open_connection(network: str | None, account: str | None, config: Path | None) -> Connection:
+    """A connection that only reads, with an account's keys if one is named."""
+    from modelward.sdk import connect
+
+    return connect(
+        network, account, config=config, reading=account is None, ask_password=ask_password
     )
 
 

@@ -105,7 +105,12 @@ def _introduce(deployment: Deployment, account: Account, journal: Journal) -> No
         typer.echo(f"serves   {model.owner}/{name}")
     if not models:
         typer.echo("serves   nothing yet: no owner has granted this account SERVE")
-    typer.echo("note     inputs, outputs and salts travel in clear: anyone can read them")
+    index, _ = deployment.data_share.key_of(account.address)
+    if index:
+        typer.echo(f"key      number {index} opens what is sealed for this account")
+    else:
+        typer.echo("note     no encryption key: `modelward key register` lets owners of private")
+        typer.echo("         models grant SERVE to this account")
 
 
 def _stop_on_signal() -> threading.Event:

@@ -21,9 +21,10 @@ from modelward.content.store import ContentStore
 from modelward.demo.statements import Statement, statements
 from modelward.deployment import deploy
 from modelward.devchain import DevChain
-from modelward.errors import AccessDenied, CheckFailed, ContractRefused
+from modelward.errors import AccessDenied, CheckFailed, ContractRefused, KeyNotGranted
 from modelward.models.sandbox import Sandbox
 from modelward.sdk import (
+    Catalogue,
     Connection,
     Owner,
     Participant,
@@ -37,6 +38,7 @@ from modelward.sdk import (
     steps,
     verify,
 )
+from modelward.sdk.encryption_keys import EncryptionKeys
 from modelward.sdk.history import opened_input
 from modelward.terms import (
     ETHER,
@@ -155,6 +157,8 @@ class _Story:
         self.outsider = Requester(self.acting_as("outsider"))
 
     def run(self) -> DemoReport:
+        self.tell("registering the worker's encryption key")
+        EncryptionKeys(self.worker.connection).register()
         published, estimator, row = self.publish()
         self.owner.grant("requester", MODEL, Right.INFER, quota=QUOTA)
         self.owner.grant("worker", MODEL, Right.SERVE)
@@ -193,7 +197,7 @@ class _Story:
         return published, estimator, inputs.iloc[[0]]
 
     def predict(self, estimator: Any, row: Any) -> tuple[Result, Verification]:
-        self.tell("requesting a prediction; the fee is held in escrow")
+        self.tell("requesting a prediction, sealed to the model's key; the fee is held in escrow")
         placed = self.requester.send(REFERENCE, row, fee=PRICE)
         escrow = self.deployment.escrow
         self.checks.equal(
@@ -204,8 +208,9 @@ class _Story:
         self.tell("answering it: the worker loads the pinned bundle in a process of its own")
         self.work()
         result = self.requester.wait(placed.id, timeout=30)
-        self.tell("verifying the answer by a replay")
-        verification = verify(self.requester.connection, placed.id, sandbox=self.sandbox)
+        self.tell("verifying the answer by a replay, as the owner, who can open the bundle")
+        verification = verify(self.owner.connection, placed.id, sandbox=self.sandbox)
+        self.check_secrecy(placed, result, row)
         self.check_prediction(placed, result, verification, estimator.predict(row)[0])
         return result, verification
 
@@ -323,6 +328,29 @@ class _Story:
             "the pinned bundle, run again, gives the same output",
             expected=(True, result.prediction),
             found=(verification.identical, verification.replayed),
+        )
+
+    def check_secrecy(self, placed: PlacedRequest, result: Result, row: Any) -> None:
+        connection = self.outsider.connection
+        history = read_history(connection, placed.id)
+        schema, ending = result.manifest.input, history.ending
+        said = history.requested.input + (getattr(ending, "output", b"") if ending else b"")
+        clear = (schema.encode_row(schema.row(row)), result.canonical_output)
+        self.checks.equal(
+            "neither input nor output is on chain in clear",
+            expected=(False, False),
+            found=tuple(content in said for content in clear),
+        )
+        pinned, offer = result.version.version, history.requested.offer
+        stored = Catalogue(connection).bundle(result.version)
+        try:
+            connection.keyring.open_bundle(offer.owner, pinned, stored)
+        except KeyNotGranted as refused:
+            opened = type(refused).__name__
+        else:
+            opened = "opened"
+        self.checks.equal(
+            "an outsider cannot open the stored model", expected="KeyNotGranted", found=opened
         )
 
     def steps(self, refused: Receipt) -> tuple[Step, ...]:

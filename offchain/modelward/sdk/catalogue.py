@@ -55,6 +55,11 @@ class ListedVersion:
         """`owner/name@number`, with the registrant's address."""
         return f"{self.registrant}/{self.name}@{self.number}"
 
+    @property
+    def is_sealed(self) -> bool:
+        """Whether its bundle is stored sealed."""
+        return self.version.content_hash != self.version.bundle_hash
+
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:

@@ -16,7 +16,10 @@ from modelward.chain.events import (
     InferenceRefunded,
     InferenceRefused,
     InferenceRequested,
+    KeyRegistered,
+    KeysRewrapped,
     ModelRegistered,
+    ServiceKeySet,
     VersionPublished,
     Withdrawn,
 )
@@ -118,6 +121,12 @@ def _words(connection: Connection, event: Event) -> str | None:
         case VersionPublished():
             outcome = "" if event.status is VersionStatus.SERVABLE else ", rejected by the gate"
             return f"published version {event.number}{outcome}"
+        case KeyRegistered():
+            return f"registered encryption key {event.index}"
+        case ServiceKeySet():
+            return f"set the service key of epoch {event.epoch}"
+        case KeysRewrapped():
+            return f"gave the new epoch's key to {len(event.grantees)} who hold a grant"
         case AccessGranted():
             rights = " and ".join(right.name or "" for right in Right if right in event.rights)
             return f"granted {rights} to {name(event.grantee)}"

@@ -17,7 +17,7 @@ from modelward import Owner, Requester, connect
 from modelward.config import load_config
 from modelward.errors import ModelwardError
 from modelward.models.sandbox import Sandbox
-from modelward.sdk import Connection, verify
+from modelward.sdk import Connection, EncryptionKeys, verify
 from modelward.terms import Right, parse_amount
 from modelward.worker import Worker, open_journal
 
@@ -36,6 +36,7 @@ def trade(
 
     `inputs` and `labels` were not seen in training; the first row is the one to predict for.
     """
+    EncryptionKeys(connection.acting_as("worker")).register()
     owner = Owner(connection.acting_as("owner"))
     published = owner.publish(
         estimator, inputs, labels, name=name, price=parse_amount(price), thresholds=thresholds
@@ -53,7 +54,7 @@ def trade(
         answer(connection.acting_as("worker"), sandbox)
         result = requester.wait(placed.id, timeout=60)
         print(f"predicted  {result.prediction}, and the data say {labels.iloc[0]}")
-        for check in verify(connection, placed.id, sandbox=sandbox).checks:
+        for check in verify(owner.connection, placed.id, sandbox=sandbox).checks:
             print(f"verified   {check.what}")
 
 

@@ -1,4 +1,4 @@
-"""Request a prediction, wait for it, and replay it: nothing of it is taken on trust.
+"""Request a prediction, wait for it, and replay it if the account may open the model.
 
 python scripts/request.py MODEL INPUT.json [NETWORK [ACCOUNT]]
 """
@@ -10,7 +10,7 @@ from getpass import getpass
 from pathlib import Path
 
 from modelward import Requester, connect
-from modelward.errors import ModelwardError
+from modelward.errors import KeyNotGranted, ModelwardError
 from modelward.sdk import verify
 
 
@@ -21,8 +21,11 @@ def main(model: str, file: str, network: str | None = None, account: str | None 
     print(f"placed 0x{placed.id.hex()}")
     result = requester.wait(placed.id)
     print(f"answered by {result.worker}: {result.prediction}")
-    for check in verify(connection, placed.id).checks:
-        print(f"ok  {check.what}")
+    try:
+        for check in verify(connection, placed.id).checks:
+            print(f"ok  {check.what}")
+    except KeyNotGranted as refused:
+        print(f"not replayed: {refused}")
 
 
 if __name__ == "__main__":

@@ -181,11 +181,15 @@ def test_publish_says_what_it_sent_and_nothing_the_second_time(run):
     )  # fmt: skip
     first, second = run(*command), run(*command)
     assert first.code == 0, first.err
-    assert first.out.splitlines()[:2] == ["registered the model second", "published a version"]
+    assert first.out.splitlines()[:3] == [
+        "registered the model second",
+        "set the service key of epoch 1",
+        "published a version",
+    ]
     assert second.out.splitlines()[0] == (
         "this very version was published before; nothing was sent"
     )
-    assert first.out.splitlines()[2:] == second.out.splitlines()[1:]
+    assert first.out.splitlines()[3:] == second.out.splitlines()[1:]
     shown = json.loads(run("model", "show", "owner/second", "--json").out)
     assert shown["terms"]["fee"] == str(5 * 10**9)
     assert (shown["terms"]["open"], shown["terms"]["max_delay"]) == (True, 7_200)
@@ -198,7 +202,7 @@ def test_publish_says_what_it_sent_and_nothing_the_second_time(run):
 def test_a_model_published_from_files_is_the_one_published_from_memory(run, market):
     again = run(
         "model", "publish", "model.skops", "--held-out", "held-out.csv",
-        "--name", "breast-cancer", "--price", "0.001 ether", "--json",
+        "--name", "breast-cancer", "--price", "0.001 ether", "--clear", "--json",
     )  # fmt: skip
     document = json.loads(again.out)
     assert document["changes"] == []

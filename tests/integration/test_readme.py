@@ -74,7 +74,9 @@ def test_four_processes_get_the_prediction_of_the_trained_estimator(
         assert "verified     this output" in answer
         [request] = re.findall(r"^0x[0-9a-f]{64}", listed, re.MULTILINE)
 
-        assert "verified: " + label in place.run(f"modelward request verify {request}")
+        assert "verified: " + label in place.run(
+            f"modelward request verify {request} --account owner"
+        )
         told = place.run(f"modelward request timeline {request}")
         assert "0.001 ether held in escrow" in told
         assert "0.0005 ether credited to owner, 0.0005 ether to worker" in told

@@ -5,6 +5,7 @@
 
 from modelward.sdk.catalogue import Catalogue, ListedModel, ListedVersion
 from modelward.sdk.connection import Connection, connect
+from modelward.sdk.encryption_keys import EncryptionKeys, RegisteredKey
 from modelward.sdk.grants import StandingGrant, standing_grants
 from modelward.sdk.history import RequestHistory, read_history
 from modelward.sdk.owner import Owner, PublishedVersion
@@ -24,6 +25,7 @@ __all__ = [
     "Catalogue",
     "Check",
     "Connection",
+    "EncryptionKeys",
     "ListedModel",
     "ListedVersion",
     "Owner",
@@ -31,6 +33,7 @@ __all__ = [
     "PlacedRequest",
     "PublishedVersion",
     "Quotation",
+    "RegisteredKey",
     "RequestHistory",
     "RequestStanding",
     "Requester",

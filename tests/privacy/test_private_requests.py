@@ -46,11 +46,8 @@ def test_neither_input_nor_output_is_on_chain_in_clear(published, requester, wor
     history = read_history(requester.connection, placed.id)
     record = requester.connection.requests.get(history.requested.request.input_hash)
     output = requester.result(placed.id).canonical_output
-    assert (
-        history.requested.input[0]
-        == answer_of(requester.connection, placed).output[0]
-        == Frame.SEALED
-    )
+    answer = answer_of(requester.connection, placed)
+    assert history.requested.input[0] == answer.output[0] == Frame.SEALED
     for clear in (record.secret, record.canonical_input, output):
         assert clear not in history.requested.input + answer.output
 
@@ -59,11 +56,8 @@ def test_a_clear_request_can_be_asked_for(published, requester, work, row):
     placed = requester.send(REFERENCE, row, clear=True)
     work()
     history = read_history(requester.connection, placed.id)
-    assert (
-        history.requested.input[0]
-        == answer_of(requester.connection, placed).output[0]
-        == Frame.CLEAR
-    )
+    answer = answer_of(requester.connection, placed)
+    assert history.requested.input[0] == answer.output[0] == Frame.CLEAR
     assert history.requested.request.reply_key == ZERO_HASH
     requester.result(placed.id)
 

@@ -126,6 +126,16 @@ def test_a_dropped_transaction_leaves_the_answer_to_be_sent_in_another(journal, 
     journal.record_signed(signed(1), [request_.request_id])
 
 
+def test_a_dropped_transaction_may_be_signed_again_to_the_same_bytes(journal, request_):
+    transaction = taken_to(journal, request_, State.SIGNED)
+    journal.record_dropped(transaction.hash, "it was bid too low")
+
+    journal.record_signed(transaction, [request_.request_id])
+
+    assert journal.transactions(*TransactionState) == [transaction]
+    assert journal.job(request_.request_id).transaction_hash == transaction.hash
+
+
 def test_a_failed_transaction_is_counted(journal, request_):
     for nonce in range(2):
         transaction = signed(nonce)

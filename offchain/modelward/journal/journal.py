@@ -289,21 +289,21 @@ class Journal:
             )
 
     def record_signed(self, signed: SignedAnswer, request_ids: Sequence[RequestId]) -> None:
-        """computed -> signed: a transaction that carries the answers is on disk."""
+        """computed -> signed: a transaction that carries the answers is on disk.
+
+        It may be one that was dropped before: the same nonce and fees give the same bytes.
+        """
         with self._writing() as connection:
-            connection.execute(
-                insert(schema.transactions).values(
-                    chain_id=self.identity.chain_id,
-                    hash=signed.hash,
-                    account=self.identity.account,
-                    nonce=signed.nonce,
-                    raw=signed.raw,
-                    gas=signed.gas,
-                    max_fee=signed.max_fee,
-                    tip=signed.tip,
-                    state=TransactionState.SIGNED,
+            again = connection.execute(
+                update(schema.transactions)
+                .where(
+                    self._transaction(signed.hash),
+                    _transactions.state == TransactionState.DROPPED,
                 )
+                .values(state=TransactionState.SIGNED)
             )
+            if again.rowcount == 0:
+                self._insert_transaction(connection, signed)
             for request_id in request_ids:
                 self._step(
                     connection,
@@ -387,6 +387,21 @@ class Journal:
                 block_hash=placement.block_hash,
                 on_chain=True,
                 failures=0,
+            )
+        )
+
+    def _insert_transaction(self, connection: Connection, signed: SignedAnswer) -> None:
+        connection.execute(
+            insert(schema.transactions).values(
+                chain_id=self.identity.chain_id,
+                hash=signed.hash,
+                account=self.identity.account,
+                nonce=signed.nonce,
+                raw=signed.raw,
+                gas=signed.gas,
+                max_fee=signed.max_fee,
+                tip=signed.tip,
+                state=TransactionState.SIGNED,
             )
         )
 

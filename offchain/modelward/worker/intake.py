@@ -84,7 +84,7 @@ class Intake:
         confirmed = self._chain.confirmed_head()
         rewound = self._rewind_if_reorganised(confirmed)
         reading = Reading(rewound=tuple(rewound))
-        cursor = self._journal.cursor()
+        cursor = self._journal.cursor() or self._start(confirmed)
         first = self._first_block if cursor is None else cursor.number + 1
         for part in self._reader.read(first, confirmed.number):
             last = self._still_there(confirmed, part.last)
@@ -102,6 +102,16 @@ class Intake:
             )
             reading += Reading(advance.placed, advance.ended, granted=granted)
         return reading
+
+    def _start(self, confirmed: Block) -> Checkpoint | None:
+        """Remember the block before the deployment, to go back to until there are newer ones."""
+        number = self._first_block - 1
+        if not 0 <= number <= confirmed.number:
+            return None
+        block = self._chain.block(number)
+        start = Checkpoint(block.number, block.hash, block.timestamp)
+        self._journal.advance(number, start)
+        return start
 
     def _rewind_if_reorganised(self, confirmed: Block) -> list[RequestId]:
         reorganised = False

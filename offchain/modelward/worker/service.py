@@ -172,7 +172,7 @@ class Worker:
             self._settle(request_id)
         for request_id in self._journal_ids(State.SEEN):
             self._answer(request_id)
-        if Report(tuple(self._passed)).at(Milestone.SENT):
+        if Report(tuple(self._passed)).at(Milestone.BROADCAST):
             self._follow()
             self._read()
         return Report(tuple(self._passed))

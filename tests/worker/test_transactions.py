@@ -94,9 +94,10 @@ def test_a_bid_that_has_become_too_low_is_raised(
     market, model, trained, make_worker, worker, monkeypatch
 ):
     placed = market.place(model, trained.row)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr("modelward.chain.sender.choose_fees", lambda _: Fees(max_fee=1, tip=1))
-        make_worker(observer=dying_at(Milestone.SIGNED)).step()
+        with pytest.raises(Killed):
+            make_worker(observer=dying_at(Milestone.SIGNED)).step()
 
     revived = make_worker()
     revived.drain()

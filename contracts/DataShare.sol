@@ -66,7 +66,7 @@ contract DataShare is IDataShare, EIP712 {
 
     /// @inheritdoc IDataShare
     function grantAccess(address user) external {
-        _grant(msg.sender, user, EVERYTHING, GrantTerms({rights: READ, expiry: NEVER, uses: UNLIMITED, meter: address(0)}), "");
+        _grant(msg.sender, user, EVERYTHING, GrantTerms({rights: READ, expiry: NEVER, uses: UNLIMITED, meter: address(0)}), msg.data[0:0]);
     }
 
     /// @inheritdoc IDataShare
@@ -271,7 +271,7 @@ contract DataShare is IDataShare, EIP712 {
         address grantee,
         bytes32 resource,
         GrantTerms memory terms,
-        bytes memory wrappedKey
+        bytes calldata wrappedKey
     ) private {
         uint8 rights = terms.rights;
         if (grantee == address(0)) revert GranteeIsZero();
@@ -288,13 +288,12 @@ contract DataShare is IDataShare, EIP712 {
         }
 
         uint24 generation = _relations[owner][grantee].generation;
-        _grants[owner][grantee][resource] = Grant({
-            meter: terms.meter,
-            expiry: terms.expiry,
-            uses: terms.uses,
-            generation: generation,
-            rights: rights
-        });
+        Grant storage stored = _grants[owner][grantee][resource];
+        stored.meter = terms.meter;
+        stored.expiry = terms.expiry;
+        stored.uses = terms.uses;
+        stored.generation = generation;
+        stored.rights = rights;
 
         emit AccessGranted(
             owner, grantee, resource, rights, terms.expiry, terms.uses, terms.meter, generation, wrappedKey

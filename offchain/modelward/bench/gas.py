@@ -75,7 +75,10 @@ WORKS: Final = (
         "of a held request, without what the requester spends",
     ),
     Work("correct", "InferenceEscrow.correct", "of a held request, 150-byte output"),
-    Work("grant", "DataShare.grant", "rights, expiry, quota, 80-byte wrapped key"),
+    Work("grant", "DataShare.grant", "INFER, expiry, quota, 80-byte wrapped key"),
+    Work(
+        "grant_read", "DataShare.grant", "READ as well, so that the grantee's own key is looked up"
+    ),
     Work("grant_access", "DataShare.grantAccess", "READ on everything"),
     Work("grant_many_16", "DataShare.grantMany", "rights, expiry, quota", _BATCH),
     Work("redeem_grant", "DataShare.redeemGrant", "signed by its owner, 80-byte wrapped key"),
@@ -215,7 +218,9 @@ def _grants(market: Market) -> Figures:
     share, owner, grantee = market.data_share, market.owner, market.reader.address
     terms = replace(market.infer, rights=Right.READ | Right.INFER)
     resource, wrapped_key = seeded("resource"), seeded("wrapped key", 80)
-    yield "grant", market.gas(owner, share.grant(grantee, resource, terms, wrapped_key))
+    call = share.grant(grantee, seeded("metered"), market.infer, wrapped_key)
+    yield "grant", market.gas(owner, call)
+    yield "grant_read", market.gas(owner, share.grant(grantee, resource, terms, wrapped_key))
     yield "revoke", market.gas(owner, share.revoke(grantee, resource))
     yield "grant_access", market.gas(owner, share.grant_access(grantee))
     resources = [seeded(f"resource {number}") for number in range(_BATCH)]

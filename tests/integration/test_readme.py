@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from modelward.cli import main
 from modelward.devchain import anvil
 from modelward.models.estimators import read_estimator
 
@@ -45,6 +46,23 @@ def test_the_readme_has_four_terminals(terminals):
     ]
     assert owner[0] == "modelward deploy"
     assert requester[0].startswith("modelward request send")
+
+
+@pytest.mark.parametrize("document", ["README.md", "SECURITY.md", "CHANGELOG.md"])
+def test_every_command_and_target_mentioned_exists(repository, document, capsys):
+    text = (repository / document).read_text(encoding="utf-8")
+    fenced = re.compile(r"```.*?```", re.DOTALL)
+    prose = fenced.sub("", text)
+    indented = re.findall(r"^    (.+)$", prose, re.MULTILINE)
+    code = "\n".join(fenced.findall(text) + re.findall(r"`([^`]+)`", prose) + indented)
+    makefile = (repository / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"\bmake ([a-z]+)", code):
+        assert re.search(f"^{target}:", makefile, re.MULTILINE), target
+    commands = set(re.findall(r"(?<!from )\bmodelward ([a-z]+)(?: ([a-z]+)\b)?", code))
+    assert commands
+    for noun, verb in commands:
+        assert main([noun, *([verb] if verb else []), "--help"]) == 0, (noun, verb)
+    capsys.readouterr()
 
 
 @pytest.mark.slow

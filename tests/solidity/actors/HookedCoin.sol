@@ -17,7 +17,7 @@ contract HookedCoin is Coin {
     }
 
     function _call(address account, bytes memory data) private {
-        (bool called,) = account.call(data);
+        (bool called,) = account.call{gas: 1_000_000}(data);
         called; // whether the account has hooks is its own affair
     }
 }

@@ -19,7 +19,8 @@ contract HostileAccount {
     uint256 public calls;
     address public lastCaller;
     bytes public lastData;
-    /// @notice Whether the last re-entrance went through, and what it returned.
+    /// @notice How often a re-entrance went through, whether the last one did, and what it returned.
+    uint256 public successes;
     bool public succeeded;
     bytes public answer;
 
@@ -65,6 +66,7 @@ contract HostileAccount {
             }
         } else {
             (succeeded, answer) = _target.call(_data);
+            if (succeeded) ++successes;
         }
     }
 }

@@ -24,7 +24,7 @@ endef
 export STRIP_FUNDING
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types imports compile artifacts forge check lock clean
+.PHONY: help setup demo test lint format types imports compile artifacts gas forge check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ compile: setup $(LIBRARIES) ## compile the contracts into the package
 
 artifacts: setup $(LIBRARIES) ## compare the committed artifacts with the contracts
 	$(BIN)/modelward compile --check
+
+gas: setup ## compare gas with the committed figures
+	$(BIN)/modelward bench gas --check
 
 forge: setup $(LIBRARIES) ## fuzz and invariant tests of the contracts; FULL=1 runs ten times as many and more
 	FULL=$(FULL) $(BIN)/python -m tests.solidity.suite

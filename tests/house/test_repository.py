@@ -7,6 +7,8 @@ import tomllib
 import pytest
 from packaging.requirements import Requirement
 
+from modelward.cli import NOUNS
+
 REGISTRY_HOSTS = re.compile(
     r"pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|yarnpkg\.com|debian\.org|anaconda\.org|ghcr\.io"
 )
@@ -65,6 +67,17 @@ def test_the_lock_satisfies_the_ranges_in_pyproject(repository, texts, lock):
 
 def test_npms_lock_names_no_address(texts):
     assert "://" not in texts["package-lock.json"]
+
+
+def test_the_commands_in_the_readme_exist(texts):
+    targets = set(re.findall(r"(?m)^([a-z]+):", texts["Makefile"]))
+    told = set(re.findall(r"(?m)`make ([a-z]+)`|^ *make ([a-z]+)", texts["README.md"]))
+    made = {name for names in told for name in names if name}
+    assert {"demo", "test"} <= made <= targets
+
+    nouns = set(re.findall(r"(?m)(?:`|^ +|^\$ )modelward ([a-z]+)", texts["README.md"]))
+    assert "demo" in nouns
+    assert nouns <= NOUNS.keys()
 
 
 def test_an_old_python_is_refused_in_one_sentence(repository, tmp_path):

@@ -51,6 +51,7 @@ NOUNS: dict[str, Noun] = {
     "grant": Noun("modelward.cli.grant:app", "Say who may use and who may serve a model."),
     "request": Noun("modelward.cli.request:app", "Request predictions, check them, be refunded."),
     "bench": Noun("modelward.cli.bench:app", "Measure what modelward costs."),
+    "data": Noun("modelward.cli.data:app", "Share files, sealed for those granted them."),
     "key": Noun("modelward.cli.key:app", "Register the key that what others share is wrapped to."),
     "account": Noun("modelward.cli.account:app", "Keep accounts, and take out what they are owed."),
 }

@@ -12,6 +12,7 @@ from modelward.cli.options import (
     ConfigOption,
     JsonOption,
     NetworkOption,
+    YesOption,
     ask_password,
 )
 
@@ -21,13 +22,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
+DataOption = Annotated[
+    str | None, typer.Option("--data", metavar="KEY", help="One of your data keys, not a model.")
+]
 GranteeArgument = Annotated[str, typer.Argument(metavar="GRANTEE", help="A name or an address.")]
 
 
 @app.command()
 def add(
     grantee: GranteeArgument,
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="One of your models.")],
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="One of your models.")
+    ] = None,
     right: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,27 +47,40 @@ def add(
         str | None,
         typer.Option(metavar="WHEN", help="Such as 30d, or 2030-01-31T12:00Z; else never."),
     ] = None,
+    data: DataOption = None,
     network: NetworkOption = None,
     account: AccountOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Grant rights on a model, in place of an earlier grant to the same grantee."""
+    """Grant rights on a model, or READ on data, in place of an earlier grant to the grantee.
+
+    Right and key come in one transaction: SERVE and READ bring the key, wrapped for the grantee.
+    """
     from modelward.cli.moments import parse_moment
     from modelward.cli.printing import shown_time
+    from modelward.errors import BadInput
     from modelward.sdk import Owner, connect
+    from modelward.sdk.data import DataOwner
     from modelward.terms import NEVER, UNLIMITED
 
-    rights = _rights(right or ["infer"])
+    if (model is None) == (data is None):
+        raise BadInput("Grant on a model or on --data, on one of them.")
+    rights = _rights(right or ["infer" if data is None else "read"])
+    if data is not None and (_words(rights) != "read" or uses is not None):
+        raise BadInput("Data can be granted to be read, and nothing else.")
     connection = connect(
         network, account, config=config, default_role="owner", ask_password=ask_password
     )
     expiry = NEVER if expires is None else parse_moment(expires, connection.now())
-    granted = Owner(connection).grant(
-        grantee, model, rights, expiry=expiry, quota=UNLIMITED if uses is None else uses
-    )
+    if model is None:
+        granted = DataOwner(connection).grant(grantee, data or "", expiry=expiry)
+    else:
+        granted = Owner(connection).grant(
+            grantee, model, rights, expiry=expiry, quota=UNLIMITED if uses is None else uses
+        )
     quota = "" if uses is None else f", {uses:,} uses"
     typer.echo(
-        f"granted {_words(rights)} on {model} to {grantee} ({granted.grantee}){quota}, "
+        f"granted {_words(rights)} on {model or data} to {grantee} ({granted.grantee}){quota}, "
         f"expires {shown_time(expiry)}"
     )
 
@@ -73,20 +92,51 @@ def revoke(
         str | None,
         typer.Argument(metavar="[MODEL]", help="One model; else everything you ever granted."),
     ] = None,
+    data: DataOption = None,
+    rotate: Annotated[
+        bool,
+        typer.Option("--rotate", help="Also begin a new key epoch for those who remain."),
+    ] = False,
+    yes: YesOption = False,
     network: NetworkOption = None,
     account: AccountOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """End a grant on one model, or every grant to somebody. Placed requests are still answered."""
+    """End a grant on one model, or every grant to somebody. Placed requests are still answered.
+
+    What the grantee was given a key to stays readable for it; `--rotate` seals what is published
+    next with another key.
+    """
+    from modelward.cli.rotating import rotate as carry_out
+    from modelward.errors import BadInput
     from modelward.sdk import Owner, connect
+    from modelward.sdk.data import DataOwner, data_key
+
+    if model is not None and data is not None:
+        raise BadInput("Revoke on a model or on --data, on one of them.")
+    if rotate and model is None and data is None:
+        raise BadInput("Say whose key is to be rotated: a model, or --data KEY.")
 
     connection = connect(
         network, account, config=config, default_role="owner", ask_password=ask_password
     )
     owner = Owner(connection)
-    receipt = owner.revoke(grantee, model) if model else owner.revoke_all(grantee)
+    if rotate:
+        plan = (
+            owner.plan_rotation(model, revoke=grantee)
+            if model
+            else DataOwner(connection).plan_rotation(data or "", revoke=grantee)
+        )
+        carry_out(connection, plan, model or data or "", yes=yes)
+        return
+    if data is not None:
+        holder = connection.addresses.address(grantee)
+        receipt = connection.send(connection.data_share.revoke(holder, data_key(data)))
+    else:
+        receipt = owner.revoke(grantee, model) if model else owner.revoke_all(grantee)
+    named = model or data
     typer.echo(
-        f"revoked {f'the grant on {model}' if model else 'every grant'} to {grantee} "
+        f"revoked {f'the grant on {named}' if named else 'every grant'} to {grantee} "
         f"in block {receipt.block_number}, {receipt.gas_used:,} gas"
     )
 

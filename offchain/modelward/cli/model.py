@@ -13,6 +13,7 @@ from modelward.cli.options import (
     JsonOption,
     ModelArgument,
     NetworkOption,
+    YesOption,
     ask_password,
     assignments,
 )
@@ -251,6 +252,69 @@ def retire(
         typer.confirm(f"Retire {model} with all its versions, for good?", abort=True)
     receipt = Owner(connection).retire(model)
     typer.echo(f"retired {model} in block {receipt.block_number}, {receipt.gas_used:,} gas")
+
+
+@app.command()
+def rotate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="One of your models.")],
+    yes: YesOption = False,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Begin a model's next key epoch, and give its key to those with live grants only."""
+    from modelward.cli.rotating import rotate as carry_out
+    from modelward.sdk import Owner, connect
+
+    connection = connect(
+        network, account, config=config, default_role="owner", ask_password=ask_password
+    )
+    carry_out(connection, Owner(connection).plan_rotation(model), model, yes=yes)
+
+
+@app.command()
+def audit(
+    model: ModelArgument,
+    network: NetworkOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List who was ever given which key of a model, from the chain's events."""
+    from modelward.cli.printing import print_json, print_table, shown_time
+    from modelward.sdk import Catalogue, connect
+    from modelward.sdk.audit import keys_given
+
+    connection = connect(network, config=config, reading=True)
+    listed = Catalogue(connection).model(model)
+    given = keys_given(connection, listed.owner, listed.id)
+    if json:
+        print_json(
+            [
+                {
+                    "grantee": each.grantee,
+                    "epoch": each.epoch,
+                    "block": each.block_number,
+                    "timestamp": each.timestamp,
+                    "transaction": each.transaction_hash,
+                    "live": each.live,
+                }
+                for each in given
+            ]
+        )
+        return
+    print_table(
+        ("grantee", "up to epoch", "block", "given", "grant"),
+        [
+            (
+                connection.addresses.name(each.grantee),
+                each.epoch,
+                each.block_number,
+                shown_time(each.timestamp),
+                "live" if each.live else "ended",
+            )
+            for each in given
+        ],
+    )
 
 
 def _print_version(connection: Connection, published: PublishedVersion) -> None:

@@ -39,6 +39,7 @@ AccountOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document; amounts are wei, in quotes.")
 ]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether to go on.")]
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="owner/name or owner/name@version.")
 ]

@@ -6,11 +6,15 @@ other file systems what was written is read back before `put` returns.
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from eth_hash.auto import keccak as keccak_hasher
 from eth_utils.crypto import keccak
 
 from modelward.errors import (
@@ -22,6 +26,8 @@ from modelward.errors import (
 )
 
 DEFAULT_LIMIT = 1 << 30
+PIECE_BYTES = 1 << 20
+"""How much of a file is in memory at a time."""
 
 
 class ContentStore:
@@ -72,6 +78,67 @@ class ContentStore:
             raise HashMismatch(f"An object in {self.url}", expected=digest, actual=actual)
         return data
 
+    def put_file(self, source: Path) -> bytes:
+        """Store a file of any size and return its keccak256, a piece at a time.
+
+        Raises `StoreUnavailable` when it cannot be written, or not read back.
+        """
+        with source.open("rb") as file:
+            digest = _hash_of(file)
+        if self._hash_at(digest) == digest:
+            return digest
+        path = self._path(digest)
+        try:
+            if self._local:
+                _copy_atomically(source, Path(path))
+            else:
+                self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+                self._filesystem.put_file(str(source), path)
+        except Exception as error:
+            raise self._unavailable("written", error) from error
+        if self._hash_at(digest) != digest:
+            raise StoreUnavailable(f"{self.url} did not keep what was written to it.")
+        return digest
+
+    def get_file(self, digest: bytes, target: BinaryIO, *, limit: int) -> None:
+        """Write the bytes whose keccak256 is `digest` to `target`, a piece at a time.
+
+        Only a normal return says that they are the right ones: on an error, discard `target`.
+        Raises `ContentMissing`, `StoreUnavailable`, `HashMismatch`, `ContentTooLarge`.
+        """
+        hasher, length = keccak_hasher.new(b""), 0
+        for piece in self._pieces(digest):
+            length += len(piece)
+            if length > limit:
+                raise ContentTooLarge(
+                    f"The object 0x{digest.hex()} in {self.url} is larger than the {limit} bytes"
+                    " accepted."
+                )
+            hasher.update(piece)
+            target.write(piece)
+        if hasher.digest() != digest:
+            raise HashMismatch(f"An object in {self.url}", expected=digest, actual=hasher.digest())
+
+    def _hash_at(self, digest: bytes) -> bytes | None:
+        """The hash of what is stored under `digest`; None where there is nothing."""
+        hasher = keccak_hasher.new(b"")
+        try:
+            for piece in self._pieces(digest):
+                hasher.update(piece)
+        except ContentMissing:
+            return None
+        return hasher.digest()
+
+    def _pieces(self, digest: bytes) -> Iterator[bytes]:
+        try:
+            with self._filesystem.open(self._path(digest), "rb") as file:
+                while piece := file.read(PIECE_BYTES):
+                    yield piece
+        except FileNotFoundError as error:
+            raise ContentMissing(f"{self.url} does not hold 0x{digest.hex()}.") from error
+        except Exception as error:
+            raise self._unavailable("read", error) from error
+
     def has(self, digest: bytes) -> bool:
         """Whether an object is stored under `digest`, intact or not."""
         try:
@@ -107,6 +174,13 @@ class ContentStore:
         return StoreUnavailable(f"The content store {self.url} cannot be {verb}: {reason:.200}")
 
 
+def _hash_of(file: BinaryIO) -> bytes:
+    hasher = keccak_hasher.new(b"")
+    while piece := file.read(PIECE_BYTES):
+        hasher.update(piece)
+    return hasher.digest()
+
+
 def _resolve(url: str) -> tuple[Any, str]:
     import fsspec.core
 
@@ -130,12 +204,21 @@ def _protocols(filesystem: Any) -> tuple[str, ...]:
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
+    _copy_into_place(io.BytesIO(data), path)
+
+
+def _copy_atomically(source: Path, path: Path) -> None:
+    with source.open("rb") as file:
+        _copy_into_place(file, path)
+
+
+def _copy_into_place(source: BinaryIO, path: Path) -> None:
     """Write beside the target and rename, so that it is whole or not there, after a crash too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     incoming = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with incoming.open("xb") as file:
-            file.write(data)
+            shutil.copyfileobj(source, file, PIECE_BYTES)
             file.flush()
             os.fsync(file.fileno())
         incoming.replace(path)

@@ -29,6 +29,7 @@ from modelward.sdk.resource_keys import (
     rewraps,
     wrapped_for_grantee,
 )
+from modelward.sdk.rotation import RotationPlan, plan_model_rotation
 from modelward.sealing.envelope import Header, seal
 from modelward.sealing.epochs import EpochKey
 from modelward.terms import (
@@ -238,6 +239,15 @@ class Owner(Participant):
         """End every grant to `grantee`, those on models not listed anywhere included."""
         holder = self.connection.addresses.address(grantee)
         return self.connection.send(self.connection.data_share.revoke_access(holder))
+
+    def plan_rotation(self, model: str, *, revoke: str | None = None) -> RotationPlan:
+        """Plan the next key epoch of a model, without the grant to `revoke`; nothing is sent.
+
+        `rotation.carry_out` sends it. Raises `UnknownAccount`, `UnknownModel`, or `InvalidTerms`
+        when there is no such grant.
+        """
+        revoked = (self.connection.addresses.address(revoke),) if revoke else ()
+        return plan_model_rotation(self.connection, self._model(model), revoked=revoked)
 
     def grants(self, model: str | None = None) -> tuple[StandingGrant, ...]:
         """The grants that were made and not replaced, on one model or on everything."""

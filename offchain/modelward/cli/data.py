@@ -1,0 +1,94 @@
+"""`modelward data`: share files, sealed for those who were granted them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelward.cli.options import (
+    AccountOption,
+    ConfigOption,
+    NetworkOption,
+    YesOption,
+    ask_password,
+)
+
+app = typer.Typer(no_args_is_help=True)
+
+KeyOption = Annotated[str, typer.Option("--key", metavar="NAME", help="The data key to use.")]
+
+
+@app.command()
+def publish(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What to share.")],
+    key: KeyOption,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Seal a file, store it, and publish its hash under a data key."""
+    from modelward.cli.printing import print_fields
+    from modelward.sdk import connect
+    from modelward.sdk.data import DataOwner
+
+    connection = connect(
+        network, account, config=config, default_role="owner", ask_password=ask_password
+    )
+    shared = DataOwner(connection).publish(file, key)
+    print_fields(
+        (
+            ("data key", f"{key} (0x{shared.key.hex()})"),
+            ("key epoch", shared.epoch),
+            ("content hash", shared.content_hash),
+            ("stored in", shared.store_url),
+            ("published", f"in block {shared.block_number}"),
+        )
+    )
+    typer.echo(f"`modelward grant add GRANTEE --data {key}` lets somebody read it")
+
+
+@app.command()
+def fetch(
+    owner: Annotated[str, typer.Argument(metavar="OWNER", help="A name or an address.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The data key.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Fetch what an owner shares with this account, open it, and write it to a file."""
+    from modelward.sdk import connect
+    from modelward.sdk.data import fetch_data
+
+    connection = connect(
+        network, account, config=config, default_role="requester", ask_password=ask_password
+    )
+    shared = fetch_data(connection, owner, key, output, overwrite=force)
+    typer.echo(
+        f"wrote {output.stat().st_size:,} bytes to {output}, published in block "
+        f"{shared.block_number}, key epoch {shared.epoch}"
+    )
+
+
+@app.command()
+def rotate(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The data key.")],
+    yes: YesOption = False,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Seal what is published under a data key anew, with a key for those with live grants only."""
+    from modelward.cli.rotating import rotate as carry_out
+    from modelward.sdk import connect
+    from modelward.sdk.data import DataOwner
+
+    connection = connect(
+        network, account, config=config, default_role="owner", ask_password=ask_password
+    )
+    carry_out(connection, DataOwner(connection).plan_rotation(key), key, yes=yes)

@@ -22,11 +22,17 @@ contract ConsumeTest is Market {
             stored.meter == meter && stored.expiry == NEVER && stored.rights == INFER && stored.generation == 0,
             "nothing else"
         );
-        _consume(left);
+        if (left != 0) _consume(left);
         _refusesAccess(outsider, RESOURCE, Access.QuotaExhausted);
         _consume(1);
         _refusesAccess(outsider, RESOURCE, Access.QuotaExhausted);
         _consume(0);
+    }
+
+    function test_theLastUseIsConsumed() external {
+        _give(2, NEVER);
+        _consume(2);
+        vm.assertEq(dataShare.grantOf(owner, outsider, RESOURCE).uses, 0, "uses");
     }
 
     function testFuzz_anUnlimitedGrantIsNotConsumed(uint24 count) external {

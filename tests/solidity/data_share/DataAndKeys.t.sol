@@ -106,4 +106,20 @@ contract DataAndKeysTest is Market {
         vm.prank(owner);
         dataShare.grant(outsider, DATA_KEY, GrantTerms(rights, NEVER, 1, address(escrow)), "");
     }
+
+    function testFuzz_newEpochKeysAreHandedOnInOneEvent(bytes32 resource, uint256 count, uint256 length) external {
+        address[] memory to = new address[](count % 6);
+        for (uint256 i = 0; i < to.length; ++i) {
+            to[i] = vm.addr(100 + i);
+        }
+        bytes memory keys = new bytes(length & 1 == 0 ? 80 * to.length : length % 500);
+        if (keys.length != 80 * to.length) {
+            _refuses(abi.encodeWithSelector(IDataShare.WrappedKeysLength.selector, keys.length, 80 * to.length));
+        } else {
+            _announces(address(dataShare));
+            emit IDataShare.KeysRewrapped(owner, resource, to, keys);
+        }
+        vm.prank(owner);
+        dataShare.rewrapKeys(resource, to, keys);
+    }
 }

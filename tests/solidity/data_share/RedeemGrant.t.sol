@@ -11,6 +11,8 @@ import {vm} from "../market/Vm.sol";
 contract RedeemGrantTest is Market, SignatureRefusals {
     bytes32 private constant RESOURCE = keccak256("resource");
     bytes private constant KEY = hex"beef";
+    /// @dev The nonce to begin with, once signed grants have been allowed for the first time.
+    uint64 private constant FIRST = 1 << 32;
 
     function setUp() public override {
         super.setUp();
@@ -41,8 +43,8 @@ contract RedeemGrantTest is Market, SignatureRefusals {
         Grant memory stored = dataShare.grantOf(owner, outsider, RESOURCE);
         vm.assertTrue(stored.rights == terms.rights && stored.expiry == terms.expiry, "stored");
         vm.assertTrue(stored.uses == terms.uses && stored.meter == terms.meter, "stored");
-        vm.assertEq(dataShare.nonceOf(owner, outsider), 1, "nonce");
-        _refuses(abi.encodeWithSelector(IDataShare.WrongNonce.selector, 0, 1));
+        vm.assertEq(dataShare.nonceOf(owner, outsider), FIRST + 1, "nonce");
+        _refuses(abi.encodeWithSelector(IDataShare.WrongNonce.selector, FIRST, FIRST + 1));
         dataShare.redeemGrant(signed, wrappedKey, signature);
     }
 
@@ -116,12 +118,13 @@ contract RedeemGrantTest is Market, SignatureRefusals {
         vm.stopPrank();
         SignedGrant memory signed = _grantable();
         signed.generation = steps & 16 == 0 ? uint24(steps % 4) : generation;
-        signed.nonce = steps & 32 == 0 ? uint64(steps / 4 % 4) : nonce;
+        uint64 current = FIRST + uint64(steps / 4 % 4);
+        signed.nonce = steps & 32 == 0 ? current : nonce;
         bytes memory signature = _signed(signed);
         if (signed.generation != steps % 4) {
             _refuses(abi.encodeWithSelector(IDataShare.WrongGeneration.selector, signed.generation, steps % 4));
-        } else if (signed.nonce != steps / 4 % 4) {
-            _refuses(abi.encodeWithSelector(IDataShare.WrongNonce.selector, signed.nonce, steps / 4 % 4));
+        } else if (signed.nonce != current) {
+            _refuses(abi.encodeWithSelector(IDataShare.WrongNonce.selector, signed.nonce, current));
         }
         dataShare.redeemGrant(signed, KEY, signature);
     }
@@ -133,10 +136,10 @@ contract RedeemGrantTest is Market, SignatureRefusals {
         dataShare.revoke(payee, RESOURCE);
         dataShare.revoke(outsider, keccak256("whichever"));
         vm.stopPrank();
-        _refuses(abi.encodeWithSelector(IDataShare.WrongNonce.selector, 0, 1));
+        _refuses(abi.encodeWithSelector(IDataShare.WrongNonce.selector, FIRST, FIRST + 1));
         dataShare.redeemGrant(signed, KEY, signature);
 
-        signed.nonce = 1;
+        signed.nonce = FIRST + 1;
         signature = _signed(signed);
         vm.prank(owner);
         dataShare.revokeAccess(outsider);
@@ -157,11 +160,41 @@ contract RedeemGrantTest is Market, SignatureRefusals {
         dataShare.redeemGrant(signed, KEY, signature);
         vm.assertTrue(!dataShare.signedGrantsAllowed(outsider), "to begin with");
 
+        // to allow them again is to begin anew
         _announces(address(dataShare));
         emit IDataShare.SignedGrantsAllowed(owner, true);
         vm.prank(owner);
         dataShare.allowSignedGrants(true);
+        vm.assertEq(dataShare.nonceOf(owner, outsider), 2 * FIRST, "nonce");
+        _refuses(abi.encodeWithSelector(IDataShare.WrongNonce.selector, FIRST, 2 * FIRST));
         dataShare.redeemGrant(signed, KEY, signature);
+        signed.nonce = 2 * FIRST;
+        dataShare.redeemGrant(signed, KEY, _signed(signed));
+    }
+
+    function test_signaturesMadeBeforeTheyWereAllowedNeverCount() external {
+        Signer account = new Signer();
+        SignedGrant memory signed = _grantable();
+        (signed.owner, signed.nonce) = (address(account), 0);
+        account.sign(Digests.ofGrant(address(dataShare), signed, KEY), hex"77");
+        vm.prank(address(account));
+        dataShare.allowSignedGrants(true);
+        _refuses(abi.encodeWithSelector(IDataShare.WrongNonce.selector, 0, FIRST));
+        dataShare.redeemGrant(signed, KEY, hex"77");
+    }
+
+    function testFuzz_onlyToBeginAllowingThemVoidsSignatures(uint256 choices) external {
+        bool allowed = true;
+        uint64 epoch = 1;
+        for (uint256 i = 0; i < 8; ++i) {
+            bool choice = choices >> i & 1 != 0;
+            if (choice && !allowed) ++epoch;
+            allowed = choice;
+            vm.prank(owner);
+            dataShare.allowSignedGrants(choice);
+            vm.assertEq(dataShare.nonceOf(owner, outsider), epoch << 32, "nonce");
+            vm.assertEq(dataShare.signedGrantsAllowed(owner), allowed, "allowed");
+        }
     }
 
     function test_aSignedGrantIsCheckedAsAGrantIs() external {
@@ -170,7 +203,7 @@ contract RedeemGrantTest is Market, SignatureRefusals {
         bytes memory signature = _signed(signed);
         _refuses(abi.encodeWithSelector(IDataShare.InvalidRights.selector, 8, 7));
         dataShare.redeemGrant(signed, KEY, signature);
-        vm.assertEq(dataShare.nonceOf(owner, outsider), 0, "the signature is not spent");
+        vm.assertEq(dataShare.nonceOf(owner, outsider), FIRST, "the signature is not spent");
     }
 
     function testFuzz_aContractSignsByWhatItAccepts(uint256 word) external {
@@ -207,7 +240,7 @@ contract RedeemGrantTest is Market, SignatureRefusals {
             resource: RESOURCE,
             terms: GrantTerms({rights: READ | INFER, expiry: NEVER, uses: 7, meter: address(escrow)}),
             generation: 0,
-            nonce: 0,
+            nonce: FIRST,
             deadline: START + 1 hours
         });
     }

@@ -36,7 +36,20 @@ contract WithdrawTest is Market {
         vm.assume(token != ETH || account != worker && account != payee);
         _refuses(abi.encodeWithSelector(IInferenceEscrow.NothingToWithdraw.selector, account, token));
         vm.prank(account);
-        escrow.withdraw(token, account);
+        escrow.withdraw(token, outsider);
+    }
+
+    function test_nothingIsSentToTheZeroAddress() external {
+        _fulfil(_place(_list()));
+        _refuses(abi.encodeWithSelector(IInferenceEscrow.ReceiverIsZero.selector));
+        vm.prank(worker);
+        escrow.withdraw(ETH, address(0));
+
+        Placed memory late = _place(_list());
+        vm.warp(block.timestamp + 2 hours);
+        _refuses(abi.encodeWithSelector(IInferenceEscrow.ReceiverIsZero.selector));
+        vm.prank(requester);
+        escrow.refundAndWithdraw(late.id, address(0));
     }
 
     function test_moneyThatIsNotTakenStaysOwed() external {

@@ -51,7 +51,7 @@ contract DataShareInvariants is Deployment {
 
     function _16_generationsAndNoncesFollowFromWhatWasDone(address owner, address grantee) private view {
         vm.assertEq(dataShare.generationOf(owner, grantee), sharing.generations(owner, grantee), "16 generation");
-        vm.assertEq(dataShare.nonceOf(owner, grantee), sharing.nonces(owner, grantee), "16 nonce");
+        vm.assertEq(dataShare.nonceOf(owner, grantee), sharing.nonceOf(owner, grantee), "16 nonce");
     }
 
     function _17_aSignatureCountsIfAndOnlyIfNothingWasRevokedSince(uint256 place) private {

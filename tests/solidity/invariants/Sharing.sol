@@ -30,7 +30,8 @@ contract Sharing {
 
     Signature[] private _signatures;
     mapping(address owner => bool) public allowed;
-    mapping(address owner => mapping(address grantee => uint64)) public nonces;
+    mapping(address owner => uint64) private _epochs;
+    mapping(address owner => mapping(address grantee => uint64)) private _spent;
 
     /// @dev Rebuilt from events; `uses` is counted down where the meter consumes.
     mapping(address owner => mapping(address grantee => mapping(bytes32 resource => Grant))) private _seen;
@@ -79,7 +80,7 @@ contract Sharing {
         (address owner, address grantee) = _pair(seed);
         vm.prank(owner);
         dataShare.revoke(grantee, resources[seed / 8 % 3]);
-        if (allowed[owner]) ++nonces[owner][grantee];
+        if (allowed[owner]) ++_spent[owner][grantee];
     }
 
     function revokeMany(uint256 seed) external onlooking {
@@ -87,7 +88,7 @@ contract Sharing {
         RevokeItem[] memory items = new RevokeItem[](1 + seed / 2 % 3);
         for (uint256 i = 0; i < items.length; ++i) {
             items[i] = RevokeItem(grantees[(seed / 8 + i) % 3], resources[(seed / 32 + i) % 3]);
-            if (allowed[owner]) ++nonces[owner][items[i].grantee];
+            if (allowed[owner]) ++_spent[owner][items[i].grantee];
         }
         vm.prank(owner);
         dataShare.revokeMany(items);
@@ -101,9 +102,11 @@ contract Sharing {
 
     function allowSignedGrants(uint256 seed) external onlooking {
         address owner = owners[seed % 2];
-        allowed[owner] = seed & 6 != 0;
+        bool allow = seed & 6 != 0;
+        if (allow && !allowed[owner]) ++_epochs[owner];
+        allowed[owner] = allow;
         vm.prank(owner);
-        dataShare.allowSignedGrants(allowed[owner]);
+        dataShare.allowSignedGrants(allow);
     }
 
     /// @dev Signs for now or, now and then, for the nonce to come.
@@ -151,11 +154,17 @@ contract Sharing {
         return (_signatures[place].signed, _signatures[place].bytes_);
     }
 
+    /// @notice What the next signature must carry: how often signatures were begun to be allowed, then how
+    /// many were redeemed or voided.
+    function nonceOf(address owner, address grantee) public view returns (uint64) {
+        return (_epochs[owner] << 32) + _spent[owner][grantee];
+    }
+
     /// @notice Whether a signature can be redeemed, by all that its owner did since.
     function isRedeemable(uint256 place) public view returns (bool) {
         SignedGrant storage signed = _signatures[place].signed;
         return allowed[signed.owner] && signed.generation == generations[signed.owner][signed.grantee]
-            && signed.nonce == nonces[signed.owner][signed.grantee] && block.timestamp <= signed.deadline
+            && signed.nonce == nonceOf(signed.owner, signed.grantee) && block.timestamp <= signed.deadline
             && block.timestamp <= signed.terms.expiry;
     }
 
@@ -189,7 +198,7 @@ contract Sharing {
             resource: resource,
             terms: _terms(resource, seed / 32, 1 days),
             generation: generations[owner][grantee],
-            nonce: nonces[owner][grantee] + ahead,
+            nonce: nonceOf(owner, grantee) + ahead,
             deadline: block.timestamp + length % 1 days
         });
         (uint8 v, bytes32 r, bytes32 s) =
@@ -201,7 +210,7 @@ contract Sharing {
         if (!isRedeemable(place)) return false;
         Signature storage signature = _signatures[place];
         dataShare.redeemGrant(signature.signed, "", signature.bytes_);
-        ++nonces[signature.signed.owner][signature.signed.grantee];
+        ++_spent[signature.signed.owner][signature.signed.grantee];
         return true;
     }
 

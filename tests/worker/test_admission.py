@@ -56,7 +56,7 @@ def test_a_waiting_request_is_neither_asked_about_nor_logged_again_at_every_step
     worker = make_worker()
     worker.step()
 
-    endpoint.asked.clear()
+    endpoint.calls.clear()
     assert worker.step().idle
     assert "eth_estimateGas" not in endpoint.asked
 

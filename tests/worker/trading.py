@@ -173,10 +173,15 @@ class FaultyEndpoint(BaseProvider):
 
     honest: BaseProvider
     faults: dict[str, Fault] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+
+    @property
+    def asked(self) -> list[str]:
+        """The methods asked for so far."""
+        return [method for method, _ in self.calls]
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        self.asked.append(method)
+        self.calls.append((method, params))
         fault = self.faults.get(method) or self.faults.get("*")
 
         def answer() -> RPCResponse:

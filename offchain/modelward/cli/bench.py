@@ -64,6 +64,27 @@ def gas(
         raise CheckFailed(f"What a call costs depends on what is open: {'; '.join(grown)}.")
 
 
+@app.command()
+def sealing(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    content: Annotated[int, typer.Option(min=1, help="MiB to seal and open in memory.")] = 64,
+    file: Annotated[int, typer.Option(min=1, help="MiB of the file to seal and open.")] = 1024,
+) -> None:
+    """Measure sealing, opening and wrapping, their memory, and the gas of sharing.
+
+    Speeds are given beside those of plain AES-GCM in the same run.
+    """
+    from modelward.bench import sealing as bench
+    from modelward.cli.printing import print_fields, print_json
+
+    figures = bench.measure(content_mib=content, file_mib=file)
+    if as_json:
+        print_json(figures)
+        return
+    gas = {f"gas: {name}": value for name, value in figures.pop("gas").items()}
+    print_fields([(name.replace("_", " "), value) for name, value in (figures | gas).items()])
+
+
 def _committed_snapshot() -> Path:
     from modelward.solidity.sources import checkout
 

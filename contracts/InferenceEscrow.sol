@@ -119,9 +119,10 @@ contract InferenceEscrow is IInferenceEscrow, EIP712, ReentrancyGuardTransient {
         // Check, Effect
         if (terms.payer != msg.sender) revert NotPayer(terms.payer, msg.sender);
         (Offer memory offer, uint256 maxDelay, bool open) = registry.quote(modelId, versionId);
-        id = _idOf(offer.hash(), terms);
-        Signatures.requireSigned(terms.requester, id, signature);
-        _place(id, offer, terms, maxDelay, input);
+        Request memory signed = terms;
+        id = _idOf(offer.hash(), signed);
+        Signatures.requireSigned(signed.requester, id, signature);
+        _place(id, offer, signed, maxDelay, input);
 
         // Interaction
         if (!open) dataShare.consume(offer.owner, terms.requester, modelId, 1);

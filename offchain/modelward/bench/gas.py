@@ -8,6 +8,7 @@ difference is the contracts' own.
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -49,14 +50,20 @@ class Work(NamedTuple):
 WORKS: Final = (
     Work("request", "InferenceEscrow.request", "by grant with quota, 32-byte input, reply key"),
     Work("request_320", "InferenceEscrow.request", "the same, 320-byte input"),
+    Work("request_erc20", "InferenceEscrow.request", "the same as `request`, in a token"),
     Work("request_open", "InferenceEscrow.request", "of a model open to anyone"),
     Work("request_many_16", "InferenceEscrow.requestMany", "32-byte inputs", _BATCH),
-    Work("request_for", "InferenceEscrow.requestFor", "signed by its requester, paid by another"),
+    Work(
+        "request_for",
+        "InferenceEscrow.requestFor",
+        "signed by its requester, paid by another, 200-byte input",
+    ),
     Work("cancel", "InferenceEscrow.cancel", "an unused signature of a request"),
     Work("fulfil", "InferenceEscrow.fulfil", "150-byte output, fee split with the owner"),
     Work("fulfil_288", "InferenceEscrow.fulfil", "the same, 288-byte output"),
     Work("fulfil_many_16", "InferenceEscrow.fulfilMany", "150-byte outputs", _BATCH),
-    Work("fulfil_many_64", "InferenceEscrow.fulfilMany", "150-byte outputs", _LARGE_BATCH),
+    Work("fulfil_many_64", "InferenceEscrow.fulfilMany", "per result of 64, no output"),
+    Work("fulfil_many_64_288", "InferenceEscrow.fulfilMany", "per result of 64, 288-byte outputs"),
     Work(
         "fulfil_with_callback",
         "InferenceEscrow.fulfilWithCallback",
@@ -161,6 +168,8 @@ def _requests(market: Market) -> Figures:
     offer, escrow = market.offer, market.escrow
     yield "request", market.place(offer, market.ask("request"))
     yield "request_320", market.place(offer, market.ask("request of 320"), 320)
+    terms = market.ask("request in a token")
+    yield "request_erc20", market.place(market.token_offer, terms)
     yield "request_open", market.place(market.open_offer, market.ask("open request"))
     several = [market.ask(f"one of several {number}") for number in range(_BATCH)]
     inputs = [seeded("input")] * _BATCH
@@ -169,7 +178,7 @@ def _requests(market: Market) -> Figures:
     )
     yield "request_many_16", market.gas(market.requester, call)
     sponsored = market.ask("sponsored", payer=market.sponsor)
-    yield "request_for", market.place_signed(offer, sponsored)
+    yield "request_for", market.place_signed(offer, sponsored, 200)
     unused = market.ask("cancelled", payer=market.sponsor)
     yield "cancel", market.gas(market.requester, escrow.cancel(offer, unused))
 
@@ -180,12 +189,9 @@ def _answers(market: Market) -> Figures:
         terms = market.ask(key)
         market.place(offer, terms)
         yield key, market.answer(offer, terms, length)
-    for count in (_BATCH, _LARGE_BATCH):
-        several = [market.ask(f"answer {number} of {count}") for number in range(count)]
-        for terms in several:
-            market.place(offer, terms)
-        answers = [Answer(terms, seeded("commitment"), clear_output(150)) for terms in several]
-        yield f"fulfil_many_{count}", market.gas(worker, escrow.fulfil_many(offer, answers))
+    yield "fulfil_many_16", _answer_many(market, _BATCH, clear_output(150))
+    for key, output in (("fulfil_many_64", b""), ("fulfil_many_64_288", clear_output(288))):
+        yield key, math.ceil(_answer_many(market, _LARGE_BATCH, output) / _LARGE_BATCH)
     terms = market.ask("with callback", callback=True)
     market.place(offer, terms)
     call = escrow.fulfil_with_callback(offer, terms, seeded("salt"), seeded("output", 149))
@@ -193,6 +199,15 @@ def _answers(market: Market) -> Figures:
     terms = market.ask("to refuse")
     market.place(offer, terms)
     yield "refuse", market.gas(worker, escrow.refuse(offer, terms, 1))
+
+
+def _answer_many(market: Market, count: int, output: bytes) -> int:
+    offer, commitment = market.offer, seeded("commitment")
+    several = [market.ask(f"{number} of {count}, {len(output)} bytes") for number in range(count)]
+    for terms in several:
+        market.place(offer, terms)
+    answers = [Answer(terms, commitment, output) for terms in several]
+    return market.gas(market.worker, market.escrow.fulfil_many(offer, answers))
 
 
 def _verifications(market: Market) -> Figures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from eth_typing import Hash32
 from eth_utils.crypto import keccak
 
 from modelward import commitments
+from modelward.chain.abi import ContractAbi
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
 from modelward.chain.encoding import quantity, read_bytes
@@ -20,7 +22,10 @@ from modelward.config import load_config
 from modelward.deployment import deploy
 from modelward.devchain import DevChain
 from modelward.errors import TransactionFailed
+from modelward.solidity import Artifact
 from modelward.terms import (
+    ETH,
+    ETHER,
     GWEI,
     ZERO_ADDRESS,
     ZERO_HASH,
@@ -48,6 +53,9 @@ EXPIRY: Final = 0x7F_7F7F_7F7F
 FEE: Final = 0x1111 * GWEI
 USES: Final = 0x1111
 CALLBACK_GAS: Final = 0x1_1111
+
+COIN: Final = "coin.json"
+"""The compiled token, beside this module."""
 
 URI: Final = "https://store.example/".ljust(60, "b")
 _GAS_LIMIT: Final = 10_000_000
@@ -108,6 +116,7 @@ class Market:
         self.offer = self.publish("model", "first")
         self.verified_offer = self.publish("verified", "first", verifier=self.verifier.address)
         self.open_offer = self.publish("open", "first", anyone=True)
+        self.token_offer = self.publish("in a token", "first", token=self._make_token())
         self._make_grants()
         self._let_everyone_earn()
 
@@ -154,10 +163,16 @@ class Market:
         return replace(version, **changes)
 
     def publish(
-        self, name: str, label: str, *, anyone: bool = False, verifier: Address = ZERO_ADDRESS
+        self,
+        name: str,
+        label: str,
+        *,
+        anyone: bool = False,
+        verifier: Address = ZERO_ADDRESS,
+        token: Address = ETH,
     ) -> Offer:
         """Register a model with one version, and return what it is offered for."""
-        terms = ModelTerms(FEE, max_delay=2**24 - 1, open=anyone)
+        terms = ModelTerms(FEE, max_delay=2**24 - 1, open=anyone, token=token)
         self.gas(self.owner, self.registry.register_model(name, terms, [THRESHOLD]))
         model_id = commitments.model_id(self.owner.address, name)
         version = self.version(model_id, label, verifier=verifier)
@@ -211,16 +226,17 @@ class Market:
     def place(self, offer: Offer, terms: Request, input_length: int = 32) -> int:
         """Place a request of the requester's, and return the gas used."""
         payload = seeded("input", input_length)
-        call = self.escrow.request(offer.model_id, offer.version_id, terms, payload, value=FEE)
+        value = FEE if offer.token == ETH else 0
+        call = self.escrow.request(offer.model_id, offer.version_id, terms, payload, value=value)
         return self.gas(self.requester, call)
 
-    def place_signed(self, offer: Offer, terms: Request) -> int:
+    def place_signed(self, offer: Offer, terms: Request, input_length: int = 32) -> int:
         """Place a request that the requester signed and the sponsor pays for."""
         call = self.escrow.request_for(
             offer.model_id,
             offer.version_id,
             terms,
-            seeded("input"),
+            seeded("input", input_length),
             sign(self.requester, self.id_of(offer, terms)),
             value=FEE,
         )
@@ -246,12 +262,28 @@ class Market:
             self.gas(account, self.data_share.register_key(read_bytes(account.address) + bytes(12)))
             self.gas(self.owner, self.data_share.revoke_access(account.address))
         serve = GrantTerms(Right.SERVE, EXPIRY)
-        for offer in (self.offer, self.verified_offer, self.open_offer):
+        for offer in (self.offer, self.verified_offer, self.open_offer, self.token_offer):
             resource = offer.model_id
             self.gas(self.owner, self.data_share.grant(self.worker.address, resource, serve))
             self.gas(
                 self.owner, self.data_share.grant(self.requester.address, resource, self.infer)
             )
+
+    def _make_token(self) -> Address:
+        """A token of which the requester has plenty and lets the escrow take some."""
+        artifact = Artifact.from_json(files("modelward.bench").joinpath(COIN).read_text("utf-8"))
+        abi = ContractAbi(artifact.name, artifact.abi)
+        signed = self.owner.sign(
+            Call(None, artifact.bytecode), gas=_GAS_LIMIT, nonce=self.owner.nonce(), fees=_FEES
+        )
+        receipt = self.owner.receipt(self.owner.broadcast(signed))
+        if receipt is None or receipt.contract_address is None:
+            raise TransactionFailed("The embedded chain did not deploy the token.")
+        coin = receipt.contract_address
+        for function, account in (("mint", self.requester), ("approve", self.escrow)):
+            data = abi.encode_call(function, account.address, ETHER)
+            self.gas(self.requester, Call(coin, data))
+        return coin
 
     def _let_everyone_earn(self) -> None:
         answered, refused = self.ask("answered"), self.ask("refused")
@@ -260,5 +292,6 @@ class Market:
         self.place(self.offer, refused)
         self.place_signed(self.offer, sponsored)
         self.answer(self.offer, answered)
+        self.place(self.token_offer, self.ask("answered in a token"))
         for terms in (refused, sponsored):
             self.gas(self.worker, self.escrow.refuse(self.offer, terms, 1))

@@ -40,7 +40,7 @@ class Puppet:
         assert call.to is not None
         return self.call("act", call.to, call.data, value=call.value)
 
-    def view(self, function: str) -> Any:
-        """The value of a variable."""
-        returned = self.chain.call(self.address, self.abi.encode_call(function))
+    def view(self, function: str, *arguments: Any) -> Any:
+        """What a function returns."""
+        returned = self.chain.call(self.address, self.abi.encode_call(function, *arguments))
         return self.abi.decode_result(function, returned)

@@ -21,11 +21,15 @@ def event(kind: type[Event], **values: Any) -> Said:
     return kind, values
 
 
-def said(receipt: Receipt, *contracts: Contract) -> list[Said]:
-    """Every event of a transaction, which none but these contracts may have emitted."""
+def said(receipt: Receipt, *contracts: Contract, beside: str = "") -> list[Said]:
+    """Every event of a transaction, which none but these contracts may have emitted, and at most
+    another one `beside` them.
+    """
     names = {contract.address: contract.name for contract in contracts}
     found = []
     for log in receipt.logs:
+        if log.address == beside:
+            continue
         emitted = decode_event(names[log.address], log)
         assert emitted is not None
         values = {

@@ -258,9 +258,11 @@ class Ledger(RuleBasedStateMachine):
             self.check(self.concerned.pop())
 
     def teardown(self) -> None:
-        self.concerned.update(self.requests, map(self.address, self.people))
-        self.whom_and_what_the_step_concerned_is_as_the_ledger_says()
-        self.devchain.revert(self.snapshot)
+        try:
+            self.concerned.update(self.requests, map(self.address, self.people))
+            self.whom_and_what_the_step_concerned_is_as_the_ledger_says()
+        finally:
+            self.devchain.revert(self.snapshot)
 
     def check(self, concerned: Address | RequestId) -> None:
         """Compare an account's credit, or a request, with the ledger."""

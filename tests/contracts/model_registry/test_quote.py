@@ -60,6 +60,15 @@ def test_the_fee_is_exact(registry, owner, model_id, version_id, fee):
     assert registry.quote(model_id, version_id).offer.fee == fee
 
 
+def test_a_price_in_a_token_names_it(registry, owner, data_share, model_id, version_id):
+    before = registry.quote(model_id, version_id).offer
+
+    owner.send(registry.set_terms(model_id, replace(TERMS, token=data_share.address, fee=7)))
+
+    expected = replace(before, token=data_share.address, fee=7)
+    assert registry.quote(model_id, version_id).offer == expected
+
+
 def test_the_verifier_is_the_versions_own(registry, owner, sponsor, model_id, version_id):
     verified = version_of(model_id, owner.address, "verified", verifier=sponsor.address)
     owner.send(registry.publish_version(verified))

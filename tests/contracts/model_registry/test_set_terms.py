@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from modelward.chain.events import TermsSet
-from modelward.terms import GWEI, MAX_FEE, WHOLE_BPS, ZERO_ADDRESS
+from modelward.terms import GWEI, MAX_FEE, MAX_TOKEN_FEE, WHOLE_BPS, ZERO_ADDRESS
 from tests.contracts.said import event, said
 from tests.contracts.specimens import TERMS, version_of
 from tests.contracts.unchecked import unchecked
@@ -62,9 +62,36 @@ def test_a_fee_not_in_whole_gwei_or_too_high_is_refused(registry, owner, model_i
         owner.send(registry.set_terms(model_id, unchecked(TERMS, fee=fee)))
 
 
-def test_a_currency_is_a_contract(registry, owner, model_id, outsider, reverts):
-    with reverts("TokenHasNoCode", token=outsider.address):
-        owner.send(registry.set_terms(model_id, replace(TERMS, token=outsider.address)))
+class TestAPriceInAToken:
+    """Any contract will do here; whether it is a token shows when it is asked for the fee."""
+
+    @pytest.mark.parametrize("fee", [0, 1, GWEI + 1, MAX_TOKEN_FEE])
+    def test_it_is_any_number_of_base_units(self, registry, owner, data_share, model_id, fee):
+        terms = replace(TERMS, token=data_share.address, fee=fee)
+
+        receipt = owner.send(registry.set_terms(model_id, terms))
+
+        assert registry.model_of(model_id).terms == terms
+        assert said(receipt, registry) == [event(TermsSet, model_id=model_id, terms=terms)]
+
+    @pytest.mark.parametrize("fee", [MAX_TOKEN_FEE + 1, 2**256 - 1])
+    def test_within_the_bound(self, registry, owner, data_share, model_id, reverts, fee):
+        terms = unchecked(TERMS, token=data_share.address, fee=fee)
+
+        with reverts("InvalidFee", fee=fee, unit=1, most=MAX_TOKEN_FEE):
+            owner.send(registry.set_terms(model_id, terms))
+
+    def test_it_gives_way_to_a_price_in_ether_and_comes_back(
+        self, registry, owner, data_share, model_id
+    ):
+        in_token = replace(TERMS, token=data_share.address, fee=1)
+        for terms in (in_token, TERMS, replace(TERMS, fee=0), in_token):
+            owner.send(registry.set_terms(model_id, terms))
+            assert registry.model_of(model_id).terms == terms
+
+    def test_a_currency_is_a_contract(self, registry, owner, model_id, outsider, reverts):
+        with reverts("TokenHasNoCode", token=outsider.address):
+            owner.send(registry.set_terms(model_id, replace(TERMS, token=outsider.address)))
 
 
 @pytest.mark.parametrize("share", [WHOLE_BPS + 1, 2**16 - 1])

@@ -52,6 +52,9 @@ NOUNS: dict[str, Noun] = {
     "request": Noun("modelward.cli.request:app", "Request predictions, check them, be refunded."),
     "bench": Noun("modelward.cli.bench:app", "Measure what modelward costs."),
     "data": Noun("modelward.cli.data:app", "Share files, sealed for those granted them."),
+    "gateway": Noun(
+        "modelward.cli.gateway:run_gateway", "Hand stored content to those with a live grant."
+    ),
     "key": Noun("modelward.cli.key:app", "Register the key that what others share is wrapped to."),
     "account": Noun("modelward.cli.account:app", "Keep accounts, and take out what they are owed."),
 }

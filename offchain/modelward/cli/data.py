@@ -56,6 +56,10 @@ def fetch(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")
     ],
+    gateway: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Fetch through a gateway, not from the store."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     network: NetworkOption = None,
     account: AccountOption = None,
@@ -68,7 +72,7 @@ def fetch(
     connection = connect(
         network, account, config=config, default_role="requester", ask_password=ask_password
     )
-    shared = fetch_data(connection, owner, key, output, overwrite=force)
+    shared = fetch_data(connection, owner, key, output, overwrite=force, gateway=gateway)
     typer.echo(
         f"wrote {output.stat().st_size:,} bytes to {output}, published in block "
         f"{shared.block_number}, key epoch {shared.epoch}"

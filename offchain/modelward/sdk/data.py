@@ -25,6 +25,7 @@ from modelward.errors import (
     StoreUnavailable,
 )
 from modelward.sdk.connection import Connection
+from modelward.sdk.gateway_client import fetch_through
 from modelward.sdk.participant import Participant
 from modelward.sdk.resource_keys import own_epoch_key, wrapped_for_grantee
 from modelward.sdk.rotation import RotationPlan, plan_rotation
@@ -152,10 +153,16 @@ class DataOwner(Participant):
 
 
 def fetch_data(
-    connection: Connection, owner: str, name: str, target: Path, *, overwrite: bool = False
+    connection: Connection,
+    owner: str,
+    name: str,
+    target: Path,
+    *,
+    overwrite: bool = False,
+    gateway: str | None = None,
 ) -> SharedData:
     """Fetch what an owner published under a data key, open it, and write it to `target`, which
-    appears whole or not at all.
+    appears whole or not at all. It comes through `gateway`, a URL, or else from the store.
 
     Raises:
         AccessDenied: the account holds no live grant.
@@ -174,15 +181,17 @@ def fetch_data(
         raise StoreUnavailable(
             "What is published there is not confirmed yet, or was not sealed by this program.",
         )
-    read_data(connection, data, target)
+    read_data(connection, data, target, gateway=gateway)
     return data
 
 
-def read_data(connection: Connection, data: SharedData, target: Path) -> None:
+def read_data(
+    connection: Connection, data: SharedData, target: Path, *, gateway: str | None = None
+) -> None:
     """Fetch and open shared data into a file. Raises as `fetch_data`."""
     key = connection.keyring.epoch_key(data.owner, data.key, data.epoch, newest=data.epoch)
     binding = connection.keyring.binding(data.key, data.epoch)
-    with _envelope_of(connection, data) as envelope:
+    with _envelope_of(connection, data, gateway) as envelope:
         try:
             open_file(envelope, target, key.content_key(), binding)
         except OSError as error:
@@ -190,11 +199,24 @@ def read_data(connection: Connection, data: SharedData, target: Path) -> None:
 
 
 @contextmanager
-def _envelope_of(connection: Connection, data: SharedData) -> Iterator[Path]:
+def _envelope_of(connection: Connection, data: SharedData, gateway: str | None) -> Iterator[Path]:
     """The stored envelope in a temporary file, its hash checked."""
     failure: StoreUnavailable | HashMismatch | None = None
     with tempfile.TemporaryDirectory(prefix="modelward-") as folder:
         file = Path(folder) / "envelope"
+        if gateway is not None:
+            with file.open("wb") as target:
+                fetch_through(
+                    connection,
+                    gateway,
+                    data.owner,
+                    data.key,
+                    data.content_hash,
+                    target,
+                    limit=MAX_DATA_BYTES,
+                )
+            yield file
+            return
         for store in stores_for(data.store_url, connection.store):
             try:
                 _copy(store, data.content_hash, file)

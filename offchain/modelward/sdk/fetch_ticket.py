@@ -1,0 +1,82 @@
+"""What an account signs to fetch stored content from a gateway: EIP-712, bound to a deadline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eth_abi.abi import encode
+from eth_account import Account as EthAccount
+from eth_keys.exceptions import BadSignature
+from eth_typing import Hash32
+from eth_utils.crypto import keccak
+
+from modelward.chain.accounts import Account
+from modelward.chain.connection import Chain
+from modelward.chain.encoding import to_address
+from modelward.commitments import domain_separator, typed_data_digest
+from modelward.errors import ContractRefused, RpcError
+from modelward.terms import Address
+
+TICKET_TYPE = (
+    "Fetch(address account,address owner,bytes32 resource,bytes32 contentHash,uint256 deadline)"
+)
+_TYPEHASH = keccak(text=TICKET_TYPE)
+_ERC1271_MAGIC = bytes.fromhex("1626ba7e")
+
+
+@dataclass(frozen=True, slots=True)
+class FetchTicket:
+    """A request for content of an owner's resource; `deadline` in Unix seconds."""
+
+    account: Address
+    owner: Address
+    resource: bytes
+    content_hash: bytes
+    deadline: int
+
+    def digest(self, chain_id: int, data_share: Address) -> bytes:
+        """What is signed, in the domain "modelward Gateway" with DataShare as its contract."""
+        types = ["bytes32", "address", "address", "bytes32", "bytes32", "uint256"]
+        fields = [
+            _TYPEHASH,
+            self.account,
+            self.owner,
+            self.resource,
+            self.content_hash,
+            self.deadline,
+        ]
+        domain = domain_separator("Gateway", chain_id=chain_id, contract=data_share)
+        return typed_data_digest(domain, keccak(encode(types, fields)))
+
+
+def sign_ticket(
+    ticket: FetchTicket, account: Account, *, chain_id: int, data_share: Address
+) -> bytes:
+    """The account's signature, 65 bytes."""
+    signed = account.signer.unsafe_sign_hash(Hash32(ticket.digest(chain_id, data_share)))
+    return bytes(signed.signature)
+
+
+def is_signed(chain: Chain, ticket: FetchTicket, signature: bytes, *, data_share: Address) -> bool:
+    """Whether the ticket's account signed it: with its key, or as a contract by ERC-1271.
+
+    Raises `RpcUnavailable` when the chain cannot be asked.
+    """
+    digest = ticket.digest(chain.chain_id, data_share)
+    if len(signature) == 65 and _recovered(digest, signature) == ticket.account:
+        return True
+    if not chain.code(ticket.account):
+        return False
+    call = _ERC1271_MAGIC + encode(["bytes32", "bytes"], [digest, signature])
+    try:
+        answer = chain.call(ticket.account, call)
+    except (ContractRefused, RpcError):
+        return False
+    return answer[:32] == _ERC1271_MAGIC + bytes(28)
+
+
+def _recovered(digest: bytes, signature: bytes) -> Address | None:
+    try:
+        return to_address(EthAccount._recover_hash(digest, signature=signature))
+    except (BadSignature, ValueError, TypeError):
+        return None

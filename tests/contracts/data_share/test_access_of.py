@@ -24,7 +24,7 @@ def test_a_grant_covers_its_rights_and_every_combination_of_them(
     terms = GrantTerms(Right(held), meter=sponsor.address)
     owner.send(data_share.grant(requester.address, MODEL, terms))
 
-    for asked in range(256):
+    for asked in (*range(16), 128, 255):
         covered = asked != 0 and asked & held == asked
         access = data_share.access_of(owner.address, requester.address, MODEL, asked)
         assert access == (Access.GRANTED if covered else Access.RIGHT_MISSING), asked

@@ -178,7 +178,7 @@ class TestTheGate:
             unique_by=lambda metric: metric.name,
         ).map(lambda metrics: sorted(metrics, key=lambda metric: metric.name)),
     )
-    @examples(40)
+    @examples(25)
     def test_it_judges_as_clients_do(self, registry, devchain, owner, thresholds, figures):
         snapshot = devchain.snapshot()
         model_id = commitments.model_id(owner.address, NAME)

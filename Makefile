@@ -24,7 +24,7 @@ endef
 export STRIP_FUNDING
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types imports compile artifacts gas forge check lock clean
+.PHONY: help setup demo test lint format types imports compile artifacts gas forge mutants check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,9 @@ gas: setup ## compare gas with the committed figures
 
 forge: setup $(LIBRARIES) ## fuzz and invariant tests of the contracts; FULL=1 runs ten times as many and more
 	FULL=$(FULL) $(BIN)/python -m tests.solidity.suite
+
+mutants: setup $(LIBRARIES) ## mutation testing of the contracts; SAMPLE=100 tries that many
+	$(BIN)/python -m tests.mutation.run
 
 check: ## everything CI runs
 	.ci/run

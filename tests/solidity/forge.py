@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -42,3 +43,14 @@ def run_forge(
         timeout=timeout,
         check=False,
     )
+
+
+def copy_of_the_tree(to: Path) -> Path:
+    """A copy of all that forge needs, to change contracts in; what is installed is linked."""
+    shutil.rmtree(to, ignore_errors=True)
+    for part in ("contracts", "tests/solidity", "offchain/modelward/solidity"):
+        shutil.copytree(ROOT / part, to / part)
+    shutil.copy(ROOT / "foundry.toml", to)
+    for installed in ("node_modules", ".venv"):
+        (to / installed).symlink_to(ROOT / installed)
+    return to

@@ -1,0 +1,74 @@
+"""Compiling many mutants at once: the compiler takes longer to start than to compile one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from modelward.errors import CompilationFailed
+from modelward.solidity.compiler import Compiler
+from modelward.solidity.sources import compiler_input
+from tests.mutation.operators import Mutant
+
+_FOLDERS = re.compile(r'"\./(interfaces|libraries)/')
+_SETTINGS = {
+    "evmVersion": "cancun",
+    "metadata": {"bytecodeHash": "none", "appendCBOR": False},
+    "outputSelection": {"*": {"*": ["evm.bytecode.object"]}},
+}
+
+
+def compile_mutants(
+    root: Path, compiler: Compiler, host: str, mutants: Sequence[Mutant]
+) -> dict[Mutant, str]:
+    """The creation code, as 0x-hex, of the contract `host` with each mutant applied.
+
+    Mutants that do not compile are left out.
+    """
+    whole = compiler_input(root, f"contracts/{host}.sol")["sources"]
+    waiting = list(mutants)
+    while waiting:
+        sources = dict(whole)
+        for place, mutant in enumerate(waiting):
+            sources.update(_variant(root, host, place, mutant))
+        try:
+            output, _ = compiler.compile(
+                {"language": "Solidity", "sources": sources, "settings": _SETTINGS}
+            )
+        except CompilationFailed as error:
+            broken = {int(place) for place in re.findall(r"mutants/(\d+)/", str(error))}
+            if not broken:
+                raise
+            waiting = [mutant for place, mutant in enumerate(waiting) if place not in broken]
+            continue
+        return {
+            mutant: "0x" + _creation_code(output, f"mutants/{place}/{host}.sol", host)
+            for place, mutant in enumerate(waiting)
+        }
+    return {}
+
+
+def _creation_code(output: dict[str, Any], source: str, host: str) -> str:
+    code: str = output["contracts"][source][host]["evm"]["bytecode"]["object"]
+    return code
+
+
+def _variant(root: Path, host: str, place: int, mutant: Mutant) -> dict[str, dict[str, str]]:
+    """The changed file under a name of its own, and the contract that is to use it."""
+    path = root / mutant.source
+    changed = mutant.applied_to(path.read_bytes()).decode()
+    if mutant.contract == host:
+        return {f"mutants/{place}/{host}.sol": {"content": _absolute(changed)}}
+    user = _absolute((root / "contracts" / f"{host}.sol").read_text("utf-8"))
+    library = f"mutants/{place}/{mutant.contract}.sol"
+    changed = changed.replace('"../', '"contracts/')
+    return {
+        library: {"content": changed},
+        f"mutants/{place}/{host}.sol": {"content": user.replace(mutant.source, library)},
+    }
+
+
+def _absolute(text: str) -> str:
+    return _FOLDERS.sub(r'"contracts/\1/', text)

@@ -22,6 +22,7 @@ def columns(draw: st.DrawFn, name: str) -> Column:
     match draw(st.sampled_from(["number", "integer", "boolean", "category"])):
         case "number":
             low, high = sorted(draw(st.tuples(finite(), finite())))
+            low, high = low + 0.0, high + 0.0  # no -0.0, which hypothesis holds to be below 0.0
             return Column(name, "number", low, high)
         case "integer":
             whole = st.integers(-LARGEST_INTEGER, LARGEST_INTEGER)

@@ -153,7 +153,7 @@ def test_a_killed_worker_answers_exactly_once_after_a_restart_with_the_same_byte
         assert done.answer == left.answer
 
 
-def test_a_worker_says_who_it_is_what_it_serves_and_that_nothing_is_sealed(site, tmp_path):
+def test_a_worker_says_who_it_is_what_it_serves_and_that_it_has_no_key(site, tmp_path):
     done = site.run(*site.command(*ONCE, str(tmp_path / "journal.sqlite")))
 
     assert done.returncode == 0, done.stderr
@@ -162,7 +162,7 @@ def test_a_worker_says_who_it_is_what_it_serves_and_that_nothing_is_sealed(site,
         "balance",
         "31337",
         f"{site.market.owner.address}/breast-cancer",
-        "travel in clear",
+        "no encryption key",
         "stopped",
     ):
         assert said in done.stdout

@@ -13,7 +13,7 @@ from modelward.chain.connection import Block
 from modelward.chain.contracts import InferenceEscrow
 from modelward.chain.fees import choose_fees
 from modelward.chain.sender import Sender
-from modelward.errors import ContractRefused, FeeTooHigh
+from modelward.errors import AccessDenied, ContractRefused, FeeTooHigh
 from modelward.journal import Job
 from modelward.terms import format_amount
 
@@ -71,6 +71,8 @@ class Admission:
         try:
             gas = self._sender.estimate(call)
             fees = choose_fees(self._sender.chain)
+        except AccessDenied as refused:
+            return Waiting(refused.message, 3600)  # a grant, when it comes, is in an event
         except ContractRefused as refused:
             return Waiting(refused.message, 15)
         except FeeTooHigh as error:

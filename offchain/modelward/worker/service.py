@@ -290,10 +290,9 @@ class Worker:
 
     def _observe(self, milestone: Milestone, request_id: RequestId) -> None:
         self._passed.append((milestone, request_id))
-        level = logging.WARNING if milestone is Milestone.WAITING else logging.INFO
         if milestone in _LOGGED:
             job = self.journal.job(request_id)
-            _log.log(level, "%s %s", request_id.hex()[:8], _describe(milestone, job))
+            _log.info("%s %s", request_id.hex()[:8], _describe(milestone, job))
         if self._observer is not None:
             self._observer(milestone, request_id)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from modelward.chain.events import InferenceFulfilled
@@ -162,14 +164,15 @@ def test_a_gap_in_the_nonces_is_filled_with_what_was_signed_for_it(
     assert [len(market.events(InferenceFulfilled, each)) for each in requests] == [1, 1]
 
 
+@pytest.mark.parametrize("fault", [unreachable, failing("insufficient funds for gas")])
 def test_while_one_transaction_is_not_accepted_no_other_is_signed(
-    market, model, trained, make_worker, worker, endpoint
+    market, model, trained, make_worker, worker, endpoint, fault
 ):
     requests = [market.place(model, trained.row) for _ in range(2)]
     working = make_worker()
-    endpoint.faults["eth_sendRawTransaction"] = unreachable
+    endpoint.faults["eth_sendRawTransaction"] = fault
     for _ in range(2):
-        with pytest.raises(RpcUnavailable):
+        with pytest.raises(RpcUnavailable) if fault is unreachable else nullcontext():
             working.step()
     assert len(working.journal.transactions(*TransactionState)) == 1
 

@@ -269,3 +269,50 @@ def signed_by_hand(worker, nonce):
     """A transaction of the worker's that never was in a block."""
     made = worker.sign(Call(worker.address, b""), gas=21_000, nonce=nonce, fees=Fees(2, 1))
     return SignedAnswer(made.hash, made.raw, nonce, made.gas, 2, 1)
+
+
+def test_a_gap_is_filled_even_for_a_request_that_somebody_else_has_answered(
+    market, model, trained, make_worker, worker, outsider, manual, control
+):
+    control("evm_setAutomine", True)
+    market.let_serve(model, outsider.address)
+    theirs, ours = (market.place(model, trained.row, lifetime=t) for t in (600, 900))
+    control("evm_setAutomine", False)
+    working = make_worker()
+    working.step()
+    first, _ = working.journal.transactions(TransactionState.SENT)
+    control("anvil_dropTransaction", "0x" + first.hash.hex())
+    outsider.broadcast(
+        outsider.prepare(
+            market.escrow.fulfil(theirs.offer, theirs.request, b"\1" * 32, b"\0theirs")
+        )
+    )
+    control("evm_mine")
+    assert worker.nonce() == 0
+
+    working.step()
+    control("evm_mine")
+    working.step()
+
+    assert job(working.journal, theirs).state is State.LOST
+    assert job(working.journal, ours).state is State.FINAL
+    assert worker.nonce() == 2
+
+
+def test_nonces_in_flight_are_remembered_although_the_node_forgets_them(
+    market, model, trained, make_worker, worker, endpoint, manual, control
+):
+    control("evm_setAutomine", True)
+    requests = [market.place(model, trained.row) for _ in range(2)]
+    control("evm_setAutomine", False)
+    working = make_worker()
+    endpoint.faults["eth_getTransactionCount"] = lambda answer: answer() | {"result": "0x0"}
+
+    working.step()
+    nonces = [t.nonce for t in working.journal.transactions(*TransactionState)]
+    assert nonces == [0, 1]
+    endpoint.faults.clear()
+    control("evm_mine")
+    working.step()
+
+    assert [len(market.events(InferenceFulfilled, each)) for each in requests] == [1, 1]

@@ -164,7 +164,7 @@ def test_a_node_that_lags_behind_is_not_taken_for_a_reorganisation(
     working.step()
     devchain.mine(3)
     working.step()
-    lagging = make_worker(network={"confirmations": 4})  # its head is three blocks lower
+    lagging = make_worker(network={"confirmations": 6})  # its head is below the answer
 
     assert lagging.step().idle
     assert job(lagging.journal, placed).state is State.FINAL

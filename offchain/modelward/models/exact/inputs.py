@@ -31,7 +31,8 @@ LARGEST_FLOAT32 = float.fromhex("0x1.fffffep127")
 
 _NARROWEST = 1e-290
 
-_LETTER = {Encoding.UNITS: "I", Encoding.KEYS32: "i", Encoding.KEYS64: "q"}
+NUMBER_LETTERS = {Encoding.UNITS: "I", Encoding.KEYS32: "i", Encoding.KEYS64: "q"}
+"""How `struct` packs the numbers of an input."""
 _FORMS = {
     Encoding.KEYS32: (struct.Struct(">f"), struct.Struct(">i"), 2**31 - 1),
     Encoding.KEYS64: (struct.Struct(">d"), struct.Struct(">q"), 2**63 - 1),
@@ -48,7 +49,7 @@ class InputEncoding:
         for column, (low, high) in zip(schema.columns, self.ranges, strict=True):
             if encoding is Encoding.KEYS32 and max(-low, high) > LARGEST_FLOAT32:
                 raise NoExactProgram(f"The range of {column.name!r} goes beyond binary32.")
-        self._packing = struct.Struct(f">B{len(schema.columns)}{_LETTER[encoding]}")
+        self._packing = struct.Struct(f">B{len(schema.columns)}{NUMBER_LETTERS[encoding]}")
         if encoding is Encoding.UNITS:
             self._scales = [unit_scale(low, high) for low, high in self.ranges]
         else:

@@ -456,6 +456,7 @@ def _read_trees(reader: _Reader, common: _Common) -> TreeProgram:
     wide, vectors, count, divisor, entries = reader.unpack(_TREES)
     _require(wide <= 1, f"has the unknown layout {wide}", at)
     _require(vectors <= 1, f"has leaves of the unknown kind {vectors}", at + 1)
+    _require(entries >= 1, "has no leaf entries", at + 12)
     starts = reader.integers(outputs, 8)
     per_leaf = outputs if vectors else 1
     values = reader.integers(entries * per_leaf, LEAF_BYTES)

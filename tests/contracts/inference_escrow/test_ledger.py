@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -371,49 +371,62 @@ class Ledger(RuleBasedStateMachine):
         return None
 
 
+EVERYTHING_DONE = {
+    "request: done",
+    "request: WrongFee",
+    "request_many: done",
+    "fulfil: done",
+    "fulfil: NotOpen",
+    "fulfil: DeadlinePassed",
+    "fulfil: NotNamedWorker",
+    "fulfil: AccessDenied",
+    "refuse: done",
+    "refuse: NotOpen",
+    "refuse: DeadlinePassed",
+    "refuse: NotNamedWorker",
+    "refuse: AccessDenied",
+    "fulfil_many: done",
+    "fulfil_many: AccessDenied",
+    "fulfil_many: FULFILLED",
+    "fulfil_many: NOT_OPEN",
+    "fulfil_many: DEADLINE_PASSED",
+    "refund: done",
+    "refund: NotOpen",
+    "refund: DeadlineNotPassed",
+    "refund_many: done",
+    "refund_many: refunded",
+    "withdraw: done",
+    "withdraw: NothingToWithdraw",
+    "set_terms: done",
+    "hire: done",
+    "dismiss: done",
+    "wait_for_a_deadline",
+    "force_money_on_it",
+}
+ROUNDS = 8
+"""Most runs until everything was done; one or two do, as the chain's clock has it."""
+
+
 def test_the_ledger_agrees_after_every_step_whatever_is_done(deployed_chain):
     ran: Counter[str] = Counter()
 
-    run_state_machine_as_test(
-        lambda: Ledger(deployed_chain, ran),  # type: ignore[arg-type]
-        settings=settings(
-            max_examples=20,
-            stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    for number in range(ROUNDS):
 
-    assert ran.keys() == {
-        "request: done",
-        "request: WrongFee",
-        "request_many: done",
-        "fulfil: done",
-        "fulfil: NotOpen",
-        "fulfil: DeadlinePassed",
-        "fulfil: NotNamedWorker",
-        "fulfil: AccessDenied",
-        "refuse: done",
-        "refuse: NotOpen",
-        "refuse: DeadlinePassed",
-        "refuse: NotNamedWorker",
-        "refuse: AccessDenied",
-        "fulfil_many: done",
-        "fulfil_many: AccessDenied",
-        "fulfil_many: FULFILLED",
-        "fulfil_many: NOT_OPEN",
-        "fulfil_many: DEADLINE_PASSED",
-        "refund: done",
-        "refund: NotOpen",
-        "refund: DeadlineNotPassed",
-        "refund_many: done",
-        "refund_many: refunded",
-        "withdraw: done",
-        "withdraw: NothingToWithdraw",
-        "set_terms: done",
-        "hire: done",
-        "dismiss: done",
-        "wait_for_a_deadline",
-        "force_money_on_it",
-    }
+        @seed(number)
+        def ledger() -> Ledger:
+            return Ledger(deployed_chain, ran)
+
+        run_state_machine_as_test(
+            ledger,  # type: ignore[arg-type]
+            settings=settings(
+                max_examples=20,
+                stateful_step_count=40,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        if ran.keys() >= EVERYTHING_DONE:
+            break
+
+    assert ran.keys() == EVERYTHING_DONE

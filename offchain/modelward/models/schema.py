@@ -5,8 +5,8 @@ A *row* is a tuple with one canonical value a column: `float` for a number, `int
 
 The canonical input of a row is one tag byte, 0x01, and eight bytes a column: an IEEE-754 binary64,
 big-endian. Minus zero is written as zero, an integer as the float equal to it (so |x| <= 2^53),
-a boolean as 0 or 1, a category as its index in the declared list. Tag 0x02 is reserved for rows of
-quantised 64-bit integers.
+a boolean as 0 or 1, a category as its index in the declared list. Tags 0x02 to 0x04 are those of
+quantised rows (`modelward.models.exact.inputs`).
 """
 
 from __future__ import annotations

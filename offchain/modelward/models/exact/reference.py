@@ -36,7 +36,10 @@ POWER_COEFFICIENTS = (
 )
 """Of 2^-f for f in [0, 1), from the constant upwards, in units of 2^-32."""
 POWER_ERROR = 3e-9
-"""More than all roundings of an exponential score, or of an activation by it, can add up to."""
+"""Bound on what the roundings of an exponential score, or of an activation by it, add up to.
+
+Measured at 200,001 evenly spaced points with room to spare, not proven between them.
+"""
 
 
 def run(program: Program, inputs: Sequence[int]) -> tuple[int, list[int]]:

@@ -461,12 +461,12 @@ class ClearInput:
 
 def frame_clear_input(secret: bytes, canonical_input: bytes) -> bytes:
     """Frame an input in clear: one byte, 32 bytes of secret, the canonical input."""
-    return bytes([Frame.CLEAR]) + secret + canonical_input
+    return Payload(sealed=False, body=secret + canonical_input).encoded()
 
 
 def frame_clear_output(canonical_output: bytes) -> bytes:
     """Frame an output in clear: one byte and the canonical output."""
-    return bytes([Frame.CLEAR]) + canonical_output
+    return Payload(sealed=False, body=canonical_output).encoded()
 
 
 def parse_clear_input(payload: bytes) -> ClearInput:
@@ -475,7 +475,10 @@ def parse_clear_input(payload: bytes) -> ClearInput:
     Raises:
         BadInput: it is empty, sealed, a reference, or too short.
     """
-    return split_input(_clear_body(payload, "input"))
+    decoded = Payload.decoded(payload)
+    if decoded.sealed or decoded.content_hash is not None:
+        raise BadInput(f"The input in this event is not in clear (frame {payload[0]}).")
+    return split_input(decoded.body)
 
 
 def split_input(content: bytes) -> ClearInput:
@@ -483,23 +486,6 @@ def split_input(content: bytes) -> ClearInput:
     if len(content) < 32:
         raise BadInput("The input in this request is cut short.")
     return ClearInput(secret=content[:32], canonical_input=content[32:])
-
-
-def parse_clear_output(payload: bytes) -> bytes:
-    """Inverse of `frame_clear_output`.
-
-    Raises:
-        BadInput: it is empty, sealed or a reference.
-    """
-    return _clear_body(payload, "output")
-
-
-def _clear_body(payload: bytes, what: str) -> bytes:
-    if not payload:
-        raise BadInput(f"There is no {what} in this event.")
-    if payload[0] != Frame.CLEAR:
-        raise BadInput(f"The {what} in this event is not in clear (frame {payload[0]}).")
-    return payload[1:]
 
 
 # --- units and references ------------------------------------------------------------------------

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from modelward.journal import Refusal, State, TransactionState
-from modelward.terms import RefusalReason
+from modelward.journal import Ending, Refusal, State, TransactionState
+from modelward.journal.states import PENDING
+from modelward.terms import GWEI, RefusalReason
 
-from .specimens import block, ending, fulfilment, place, signed
+from .specimens import REQUESTER, START, block, ending, fulfilment, place, signed
 
 
 @pytest.fixture
@@ -199,3 +202,99 @@ def test_why_a_request_waits_is_kept(journal, request_):
     journal.record_reason(request_.request_id, "no grant yet")
     job = journal.job(request_.request_id)
     assert (job.state, job.reason) == (State.SEEN, "no grant yet")
+
+
+@pytest.fixture
+def batch(journal):
+    """Two answered requests, and the sent transaction that carries both."""
+    requests = [place(tag, block(1)) for tag in (1, 2)]
+    journal.advance(0, block(1), placed=requests)
+    for request_ in requests:
+        journal.record_answer(request_.request_id, fulfilment(request_))
+    transaction = replace(signed(0), signed_at=START, price=GWEI)
+    journal.record_signed(transaction, [request_.request_id for request_ in requests])
+    journal.record_sent(transaction.hash)
+    return transaction, *(request_.request_id for request_ in requests)
+
+
+def test_a_replacement_carries_on_what_the_replaced_one_carried(journal, batch):
+    first, *carried = batch
+    second = signed(0, tag=1)
+
+    journal.record_signed(second, carried, replaces=first.hash)
+
+    assert journal.transaction(first.hash).state is TransactionState.REPLACED
+    assert {job.request_id for job in journal.jobs_of(second.hash)} == set(carried)
+    assert journal.carried_by(first.hash) == journal.carried_by(second.hash) == set(carried)
+    assert [t.hash for t in journal.transactions_of_nonce(0)] == [first.hash, second.hash]
+
+
+def test_what_a_replacement_no_longer_carries_is_computed_again(journal, batch):
+    first, kept, left = batch
+
+    journal.record_signed(signed(0, tag=1), [kept], replaces=first.hash)
+
+    assert journal.job(left).state is State.COMPUTED
+    assert journal.job(left).transaction_hash is None
+
+
+@pytest.mark.parametrize("outcome", ["mined", "failed"])
+def test_whichever_transaction_of_a_nonce_is_mined_counts(journal, batch, outcome):
+    first, *carried = batch
+    second = signed(0, tag=1)
+    journal.record_signed(second, carried, replaces=first.hash)
+
+    if outcome == "mined":
+        journal.record_mined(first.hash, 2, block(2).hash)
+    else:
+        journal.record_failed(first.hash, 2, block(2).hash, "told by the test")
+
+    jobs = [journal.job(request_id) for request_id in carried]
+    if outcome == "mined":
+        assert {(job.state, job.transaction_hash) for job in jobs} == {(State.MINED, first.hash)}
+    else:
+        assert {(job.state, job.failures) for job in jobs} == {(State.COMPUTED, 1)}
+    assert journal.transactions(*PENDING) == []
+
+
+def test_a_request_that_a_batch_passed_over_is_computed_again(journal, batch):
+    transaction, taken, passed_over = batch
+
+    journal.record_mined(transaction.hash, 2, block(2).hash, skipped={passed_over: "not open"})
+
+    assert journal.job(taken).state is State.MINED
+    again = journal.job(passed_over)
+    assert (again.state, again.reason, again.failures) == (State.COMPUTED, "not open", 1)
+
+
+def test_a_batch_of_which_one_end_is_known_still_waits_for_its_receipt(journal, batch):
+    transaction, taken, _ = batch
+    end = Ending(taken, State.FINAL, None, 2, block(2).hash, transaction.hash)
+
+    journal.advance(2, block(2), ended=[end])
+
+    assert journal.transaction(transaction.hash).state is TransactionState.SENT
+    assert journal.job(taken).state is State.FINAL
+
+
+def test_outlays_share_the_cost_of_a_transaction_and_count_a_nonce_once(journal, batch):
+    first, *carried = batch
+    later = replace(signed(0, tag=1), signed_at=START + 60, price=2 * GWEI)
+    journal.record_signed(later, carried, replaces=first.hash)
+
+    outlays = journal.outlays(START)
+
+    assert {(o.request_id, o.wei) for o in outlays} == {(i, later.gas * GWEI) for i in carried}
+    assert {(o.requester, o.at, o.refuses) for o in outlays} == {(REQUESTER, START + 60, False)}
+    assert journal.outlays(START + 61) == []
+
+
+def test_an_end_that_a_reorganisation_takes_back_finds_a_replaced_transaction(journal, batch):
+    first, ended, other = batch
+    end = Ending(ended, State.LOST, "answered by another", 2, block(2).hash, b"\1" * 32)
+    journal.advance(2, block(2), ended=[end])
+    journal.record_signed(signed(0, tag=1), [other], replaces=first.hash)
+
+    journal.rewind(block(1))
+
+    assert journal.job(ended).state is State.COMPUTED

@@ -184,7 +184,9 @@ def test_a_new_step_is_applied_once_and_keeps_what_is_there(file):
 
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM extra").scalar() == 0
-        assert connection.exec_driver_sql("SELECT version FROM schema_version").scalar() == 2
+        assert connection.exec_driver_sql("SELECT version FROM schema_version").scalar() == len(
+            steps
+        )
         assert connection.exec_driver_sql("SELECT number FROM checkpoints").scalar() == 3
 
 
@@ -196,7 +198,9 @@ def test_a_step_that_fails_leaves_the_version_before_it(file):
         migrate(engine, (*STEPS, ("CREATE TABLE extra (a INTEGER)", "nonsense")))
 
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT version FROM schema_version").scalar() == 1
+        assert connection.exec_driver_sql("SELECT version FROM schema_version").scalar() == len(
+            STEPS
+        )
         assert not engine.dialect.has_table(connection, "extra")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Row,
     and_,
     delete,
+    exists,
     func,
     insert,
     select,
@@ -36,6 +38,7 @@ from modelward.journal.records import (
     Fulfilment,
     Identity,
     Job,
+    Outlay,
     Placement,
     Refusal,
     SignedAnswer,
@@ -49,6 +52,10 @@ KEPT_CHECKPOINTS = 128
 _jobs = schema.jobs.c
 _checkpoints = schema.checkpoints.c
 _transactions = schema.transactions.c
+_carried = schema.carried.c
+
+_SUPERSEDED = (TransactionState.REPLACED, TransactionState.DROPPED)
+_WITH_AN_ANSWER = (State.COMPUTED, State.SIGNED, State.SENT)
 
 
 def default_path(directory: Path, identity: Identity) -> Path:
@@ -155,6 +162,51 @@ class Journal:
         with self._reading() as connection:
             return [_read_job(row) for row in connection.execute(query)]
 
+    def carried_by(self, transaction_hash: bytes) -> frozenset[RequestId]:
+        """The requests a transaction carries, whatever else carries them by now."""
+        with self._reading() as connection:
+            return frozenset(self._carried_by(connection, transaction_hash))
+
+    def outlays(self, since: int) -> list[Outlay]:
+        """What went into requests by transactions signed at `since` (Unix seconds) or later.
+
+        Of the transactions of one nonce only one can be mined, so only the newest counts.
+        """
+        query = (
+            select(
+                _jobs.request_id,
+                _jobs.request,
+                _jobs.refusal,
+                _transactions.hash,
+                _transactions.gas,
+                _transactions.price,
+                _transactions.signed_at,
+            )
+            .join(schema.carried, _carried.transaction_hash == _transactions.hash)
+            .join(schema.jobs, _jobs.request_id == _carried.request_id)
+            .where(
+                self._ours(),
+                self._here(_jobs),
+                _transactions.signed_at >= since,
+                _transactions.state.in_(
+                    (*PENDING, TransactionState.MINED, TransactionState.FAILED)
+                ),
+            )
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        shared = Counter(row.hash for row in rows)
+        return [
+            Outlay(
+                request_id=RequestId(row.request_id),
+                requester=decode_request(row.request).requester,
+                at=row.signed_at,
+                wei=row.gas * row.price // shared[row.hash],
+                refuses=row.refusal is not None,
+            )
+            for row in rows
+        ]
+
     def counts(self) -> dict[State, int]:
         """How many requests are in each state."""
         query = select(_jobs.state, func.count()).where(self._here(_jobs)).group_by(_jobs.state)
@@ -170,17 +222,11 @@ class Journal:
 
     def transactions(self, *states: TransactionState) -> list[SignedAnswer]:
         """The account's transactions in these states, in the order of their nonces."""
-        query = (
-            select(schema.transactions)
-            .where(
-                _transactions.chain_id == self.identity.chain_id,
-                _transactions.account == self.identity.account,
-                _transactions.state.in_(states),
-            )
-            .order_by(_transactions.nonce)
-        )
-        with self._reading() as connection:
-            return [_read_transaction(row) for row in connection.execute(query)]
+        return self._transactions(_transactions.state.in_(states))
+
+    def transactions_of_nonce(self, nonce: int) -> list[SignedAnswer]:
+        """Everything the account ever signed for a nonce: at most one of them is ever mined."""
+        return self._transactions(_transactions.nonce == nonce)
 
     # --- following the chain ---------------------------------------------------------------------
 
@@ -275,7 +321,11 @@ class Journal:
         """seen -> computed: the answer is on disk."""
         values: dict[str, Any] = {"state": State.COMPUTED, "reason": None}
         if isinstance(answer, Fulfilment):
-            values |= {"output": answer.output, "commitment": answer.commitment}
+            values |= {
+                "output": answer.output,
+                "commitment": answer.commitment,
+                "result_salt": answer.result_salt,
+            }
         else:
             values |= {"refusal": int(answer.reason), "refusal_detail": answer.detail}
         with self._writing() as connection:
@@ -288,28 +338,54 @@ class Journal:
                 update(schema.jobs).where(self._job(request_id)).values(reason=reason)
             )
 
-    def record_signed(self, signed: SignedAnswer, request_ids: Sequence[RequestId]) -> None:
+    def record_signed(
+        self,
+        signed: SignedAnswer,
+        request_ids: Sequence[RequestId],
+        *,
+        replaces: bytes | None = None,
+    ) -> None:
         """computed -> signed: a transaction that carries the answers is on disk.
 
-        It may be one that was dropped before: the same nonce and fees give the same bytes.
+        It may be one that was dropped before: the same nonce and fees give the same bytes. With
+        `replaces`, it takes the place of the pending transaction of that hash; requests that one
+        carried and this one does not are computed again.
         """
         with self._writing() as connection:
+            if replaces is not None:
+                self._move_transaction(connection, replaces, PENDING, TransactionState.REPLACED)
+                self._release(
+                    connection, _jobs.transaction_hash == replaces, "its transaction was replaced"
+                )
             again = connection.execute(
                 update(schema.transactions)
                 .where(
                     self._transaction(signed.hash),
-                    _transactions.state == TransactionState.DROPPED,
+                    _transactions.state.in_(_SUPERSEDED),
                 )
                 .values(state=TransactionState.SIGNED)
             )
             if again.rowcount == 0:
                 self._insert_transaction(connection, signed)
+            connection.execute(
+                delete(schema.carried).where(
+                    _carried.chain_id == self.identity.chain_id,
+                    _carried.transaction_hash == signed.hash,
+                )
+            )
             for request_id in request_ids:
                 self._step(
                     connection,
                     self._job(request_id),
                     (State.COMPUTED,),
                     {"state": State.SIGNED, "transaction_hash": signed.hash, "reason": None},
+                )
+                connection.execute(
+                    insert(schema.carried).values(
+                        chain_id=self.identity.chain_id,
+                        transaction_hash=signed.hash,
+                        request_id=request_id,
+                    )
                 )
 
     def record_sent(self, transaction_hash: bytes) -> None:
@@ -320,18 +396,40 @@ class Journal:
             )
             self._move_jobs(connection, transaction_hash, (State.SIGNED,), State.SENT)
 
-    def record_mined(self, transaction_hash: bytes, block_number: int, block_hash: bytes) -> None:
-        """signed or sent -> mined: a block holds the transaction, and it succeeded."""
+    def record_mined(
+        self,
+        transaction_hash: bytes,
+        block_number: int,
+        block_hash: bytes,
+        *,
+        skipped: Mapping[RequestId, str] | None = None,
+    ) -> None:
+        """signed or sent -> mined: a block holds the transaction, and it succeeded.
+
+        Requests it passed over are computed again, for the reason `skipped` gives. Whatever else
+        was signed for its nonce can no longer be mined.
+        """
+        passed_over = skipped or {}
         with self._writing() as connection:
-            self._move_transaction(
-                connection,
-                transaction_hash,
-                PENDING,
-                TransactionState.MINED,
-                block_number=block_number,
-                block_hash=block_hash,
+            carried = self._use_nonce(
+                connection, transaction_hash, TransactionState.MINED, block_number, block_hash
             )
-            self._move_jobs(connection, transaction_hash, (State.SIGNED, State.SENT), State.MINED)
+            for request_id, reason in passed_over.items():
+                self._release(
+                    connection,
+                    _jobs.request_id == request_id,
+                    reason,
+                    failures=_jobs.failures + 1,
+                )
+            connection.execute(
+                update(schema.jobs)
+                .where(
+                    self._here(_jobs),
+                    _jobs.request_id.in_(carried.difference(passed_over)),
+                    _jobs.state.in_(_WITH_AN_ANSWER),
+                )
+                .values(state=State.MINED, transaction_hash=transaction_hash, reason=None)
+            )
 
     def record_unmined(self, transaction_hash: bytes) -> None:
         """mined -> sent: the block that held the transaction is gone."""
@@ -343,21 +441,18 @@ class Journal:
     ) -> None:
         """signed or sent -> computed: the transaction was mined and reverted."""
         with self._writing() as connection:
-            self._move_transaction(
-                connection,
-                transaction_hash,
-                PENDING,
-                TransactionState.FAILED,
-                block_number=block_number,
-                block_hash=block_hash,
+            carried = self._use_nonce(
+                connection, transaction_hash, TransactionState.FAILED, block_number, block_hash
             )
-            self._release(connection, transaction_hash, reason, failures=_jobs.failures + 1)
+            self._release(
+                connection, _jobs.request_id.in_(carried), reason, failures=_jobs.failures + 1
+            )
 
     def record_dropped(self, transaction_hash: bytes, reason: str) -> None:
         """signed or sent -> computed: the transaction can no longer be mined, or was given up."""
         with self._writing() as connection:
             self._move_transaction(connection, transaction_hash, PENDING, TransactionState.DROPPED)
-            self._release(connection, transaction_hash, reason)
+            self._release(connection, _jobs.transaction_hash == transaction_hash, reason)
 
     # --- inside one transaction ------------------------------------------------------------------
 
@@ -402,8 +497,54 @@ class Journal:
                 max_fee=signed.max_fee,
                 tip=signed.tip,
                 state=TransactionState.SIGNED,
+                signed_at=signed.signed_at,
+                price=signed.price,
             )
         )
+
+    def _carried_by(self, connection: Connection, transaction_hash: bytes) -> set[RequestId]:
+        query = select(_carried.request_id).where(
+            _carried.chain_id == self.identity.chain_id,
+            _carried.transaction_hash == transaction_hash,
+        )
+        return {RequestId(request_id) for request_id in connection.scalars(query)}
+
+    def _use_nonce(
+        self,
+        connection: Connection,
+        transaction_hash: bytes,
+        to: TransactionState,
+        block_number: int,
+        block_hash: bytes,
+    ) -> set[RequestId]:
+        """A block holds the transaction, and so none of its nonce's others; what it carries."""
+        self._move_transaction(
+            connection,
+            transaction_hash,
+            (*PENDING, *_SUPERSEDED),
+            to,
+            block_number=block_number,
+            block_hash=block_hash,
+        )
+        return self._supersede_others(connection, transaction_hash)
+
+    def _supersede_others(self, connection: Connection, transaction_hash: bytes) -> set[RequestId]:
+        carried = self._carried_by(connection, transaction_hash)
+        nonce = select(_transactions.nonce).where(self._transaction(transaction_hash))
+        others = and_(
+            self._ours(),
+            _transactions.nonce == nonce.scalar_subquery(),
+            _transactions.hash != transaction_hash,
+            _transactions.state.in_(PENDING),
+        )
+        for other in connection.scalars(select(_transactions.hash).where(others)).all():
+            self._move_transaction(connection, other, PENDING, TransactionState.REPLACED)
+            self._release(
+                connection,
+                and_(_jobs.transaction_hash == other, _jobs.request_id.not_in(carried)),
+                "another transaction used its nonce",
+            )
+        return carried
 
     def _end(self, connection: Connection, ending: Ending) -> bool:
         if ending.state not in ENDS:
@@ -413,15 +554,22 @@ class Journal:
             .where(self._job(ending.request_id))
             .values(state=ending.state, reason=ending.reason, ended_at_block=ending.block_number)
         )
-        connection.execute(
+        waiting = select(_jobs.request_id).where(
+            self._here(_jobs),
+            _jobs.transaction_hash == ending.transaction_hash,
+            _jobs.state.in_((State.SIGNED, State.SENT)),
+        )
+        settled = connection.execute(  # others may have been passed over: the receipt tells
             update(schema.transactions)
-            .where(self._transaction(ending.transaction_hash))
+            .where(self._transaction(ending.transaction_hash), ~exists(waiting))
             .values(
                 state=TransactionState.MINED,
                 block_number=ending.block_number,
                 block_hash=ending.block_hash,
             )
         )
+        if settled.rowcount:
+            self._supersede_others(connection, ending.transaction_hash)
         return known.rowcount == 1
 
     def _expire(self, connection: Connection, to: Checkpoint) -> list[RequestId]:
@@ -454,7 +602,8 @@ class Journal:
             state = connection.scalar(
                 select(_transactions.state).where(self._transaction(row.transaction_hash))
             )
-            return State(str(state))
+            if state in (*PENDING, TransactionState.MINED):
+                return State(str(state))
         answered = row.commitment is not None or row.refusal is not None
         return State.COMPUTED if answered else State.SEEN
 
@@ -474,15 +623,11 @@ class Journal:
         return ids
 
     def _release(
-        self, connection: Connection, transaction_hash: bytes, reason: str, **values: Any
+        self, connection: Connection, which: ColumnElement[bool], reason: str, **values: Any
     ) -> None:
         connection.execute(
             update(schema.jobs)
-            .where(
-                self._here(_jobs),
-                _jobs.transaction_hash == transaction_hash,
-                _jobs.state.in_((State.SIGNED, State.SENT)),
-            )
+            .where(self._here(_jobs), which, _jobs.state.in_(_WITH_AN_ANSWER))
             .values(state=State.COMPUTED, transaction_hash=None, reason=reason, **values)
         )
 
@@ -540,6 +685,21 @@ class Journal:
 
     def _job(self, request_id: bytes) -> ColumnElement[bool]:
         return and_(self._here(_jobs), _jobs.request_id == request_id)
+
+    def _ours(self) -> ColumnElement[bool]:
+        return and_(
+            _transactions.chain_id == self.identity.chain_id,
+            _transactions.account == self.identity.account,
+        )
+
+    def _transactions(self, which: ColumnElement[bool]) -> list[SignedAnswer]:
+        query = (
+            select(schema.transactions)
+            .where(self._ours(), which)
+            .order_by(_transactions.nonce, _transactions.max_fee)
+        )
+        with self._reading() as connection:
+            return [_read_transaction(row) for row in connection.execute(query)]
 
     def _transaction(self, transaction_hash: bytes) -> ColumnElement[bool]:
         return and_(
@@ -600,7 +760,9 @@ def _make_private(file: Path) -> None:
 def _read_job(row: Row[Any]) -> Job:
     answer: Answer | None = None
     if row.commitment is not None:
-        answer = Fulfilment(output=row.output, commitment=row.commitment)
+        answer = Fulfilment(
+            output=row.output, commitment=row.commitment, result_salt=row.result_salt
+        )
     elif row.refusal is not None:
         answer = Refusal(reason=RefusalReason(row.refusal), detail=row.refusal_detail)
     return Job(
@@ -632,4 +794,6 @@ def _read_transaction(row: Row[Any]) -> SignedAnswer:
         state=TransactionState(row.state),
         block_number=row.block_number,
         block_hash=row.block_hash,
+        signed_at=row.signed_at,
+        price=row.price,
     )

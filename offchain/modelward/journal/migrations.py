@@ -78,7 +78,25 @@ FIRST_TABLES = (
     "CREATE INDEX transactions_by_nonce ON transactions (chain_id, account, nonce)",
 )
 
-STEPS: tuple[Sequence[str], ...] = (FIRST_TABLES,)
+CARRIED_REQUESTS = (
+    "ALTER TABLE jobs ADD COLUMN result_salt {bytes}",
+    "ALTER TABLE transactions ADD COLUMN signed_at BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE transactions ADD COLUMN price BIGINT NOT NULL DEFAULT 0",
+    """
+    CREATE TABLE carried (
+        chain_id BIGINT NOT NULL,
+        transaction_hash {bytes} NOT NULL,
+        request_id {bytes} NOT NULL,
+        PRIMARY KEY (chain_id, transaction_hash, request_id)
+    )
+    """,
+    """
+    INSERT INTO carried (chain_id, transaction_hash, request_id)
+    SELECT chain_id, transaction_hash, request_id FROM jobs WHERE transaction_hash IS NOT NULL
+    """,
+)
+
+STEPS: tuple[Sequence[str], ...] = (FIRST_TABLES, CARRIED_REQUESTS)
 """The statements of each step; step n leads to version n, counted from 1."""
 
 _BYTES = {"sqlite": "BLOB", "postgresql": "BYTEA"}

@@ -62,10 +62,13 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Fulfilment:
-    """An answer that gives a result: the framed output and its 32-byte commitment."""
+    """An answer that gives a result: the framed output, its 32-byte commitment, and the salt in
+    it, which a request with a callback is answered with.
+    """
 
     output: bytes = field(repr=False)
     commitment: bytes
+    result_salt: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,9 @@ class Job:
 class SignedAnswer:
     """A signed transaction that carries answers: `raw` is what the network is given.
 
-    `gas` in units of gas, `max_fee` and `tip` in wei per unit. The block is the one that holds it,
-    where one does.
+    `gas` in units of gas, `max_fee` and `tip` in wei per unit; `price`, likewise, is what a unit
+    was expected to cost when it was signed, at the block timestamp `signed_at`. The block is the
+    one that holds it, where one does.
     """
 
     hash: bytes
@@ -129,3 +133,18 @@ class SignedAnswer:
     state: TransactionState = TransactionState.SIGNED
     block_number: int | None = None
     block_hash: bytes | None = None
+    signed_at: int = 0
+    price: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outlay:
+    """Gas that went, or may go, into one request: `wei` is its part of the transaction's cost as
+    expected when it was signed, at the block timestamp `at`. `refuses` says what for.
+    """
+
+    request_id: RequestId
+    requester: Address
+    at: int
+    wei: int
+    refuses: bool

@@ -68,6 +68,7 @@ jobs = Table(
     Column("transaction_hash", LargeBinary),
     Column("failures", Integer, nullable=False),
     Column("ended_at_block", BigInteger),
+    Column("result_salt", LargeBinary),
 )
 
 transactions = Table(
@@ -84,4 +85,15 @@ transactions = Table(
     Column("state", String(16), nullable=False),
     Column("block_number", BigInteger),
     Column("block_hash", LargeBinary),
+    Column("signed_at", BigInteger, nullable=False),
+    Column("price", BigInteger, nullable=False),
 )
+
+carried = Table(
+    "carried",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("transaction_hash", LargeBinary, primary_key=True),
+    Column("request_id", LargeBinary, primary_key=True),
+)
+"""Which requests each transaction carries, for good: `jobs.transaction_hash` moves on."""

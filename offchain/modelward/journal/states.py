@@ -4,9 +4,9 @@
                                                 -> refused
     any of the above                            -> expired, lost
 
-An arrow is one database transaction. The way back is taken in two cases only: a transaction that
-can no longer be mined leaves its request computed, and a reorganisation leaves a request where the
-surviving blocks put it.
+An arrow is one database transaction. The way back is taken in three cases only: a transaction that
+can no longer be mined, or that passed the request over, leaves it computed; one that replaces
+another leaves it signed; and a reorganisation leaves a request where the surviving blocks put it.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class TransactionState(StrEnum):
     """On disk; the network may or may not have it."""
     SENT = "sent"
     """The network took it."""
+    REPLACED = "replaced"
+    """Another one of ours has its nonce now. It may be mined nevertheless."""
     MINED = "mined"
     """A block holds it, and it succeeded."""
     FAILED = "failed"

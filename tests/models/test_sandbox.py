@@ -88,6 +88,23 @@ def test_an_input_outside_the_schema_is_told_from_a_failed_prediction(sandbox, b
         sandbox.predict(breast_cancer.bundle.hash, b"\x01")
 
 
+def test_each_row_of_a_batch_has_its_own_outcome(sandbox, breast_cancer, patient):
+    load(sandbox, breast_cancer.bundle)
+    schema = breast_cancer.manifest.input
+    expected = Runner(opened(breast_cancer)).predict([patient])
+    row = schema.encode_row(patient)
+    first, malformed, last = sandbox.predict_each(breast_cancer.bundle.hash, [row, b"\x01", row])
+    assert [first, last] == expected * 2
+    assert isinstance(malformed, InvalidInput)
+
+
+def test_a_batch_on_which_the_model_raises_fails_row_by_row(sandbox):
+    bundle = raising_model()
+    load(sandbox, bundle)
+    outcomes = sandbox.predict_each(bundle.hash, [held_out_input(), b"", held_out_input()])
+    assert list(map(type, outcomes)) == [PredictionFailed, InvalidInput, PredictionFailed]
+
+
 def test_a_model_that_raises_harms_nothing(sandbox, breast_cancer):
     bundle = raising_model()
     load(sandbox, breast_cancer.bundle)
@@ -169,6 +186,14 @@ def test_an_endless_prediction_is_stopped_and_the_next_one_served(sandbox, breas
     assert sandbox.predict(
         breast_cancer.bundle.hash, breast_cancer.manifest.input.encode_row(patient)
     )
+
+
+def test_a_row_that_breaks_the_child_ends_its_batch(sandbox):
+    hostile = endless_tree()
+    load(sandbox, hostile)
+    (malformed, aborted) = sandbox.predict_each(hostile.hash, [b"", held_out_input(), b""])
+    assert isinstance(malformed, InvalidInput)
+    assert isinstance(aborted, PredictionAborted)
 
 
 def test_a_crash_in_native_code_is_survived(sandbox, breast_cancer):

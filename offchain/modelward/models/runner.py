@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Any
 
 from modelward.errors import PredictionFailed
@@ -37,11 +38,29 @@ class Runner:
         Raises `PredictionFailed` when the estimator raises, or gives a label or score that no
         canonical output can hold.
         """
+        outputs = []
+        for outcome in self.predict_each(rows):
+            if isinstance(outcome, PredictionFailed):
+                raise outcome
+            outputs.append(outcome)
+        return outputs
+
+    def predict_each(self, rows: Sequence[Row]) -> Iterator[bytes | PredictionFailed]:
+        """As `predict`, row after row, with the error in the place of a row that failed."""
         if not rows:
-            return []
-        inputs = self.manifest.input.to_frame(rows)
+            return
+        try:
+            inputs = self.manifest.input.to_frame(rows)
+        except Exception as error:  # noqa: BLE001 - whatever pandas makes of a stranger's schema
+            failure = PredictionFailed(f"The rows make no table: {error!r:.200}.")
+            yield from repeat(failure, len(rows))
+            return
         with self._single_threaded():
-            return [self._output(inputs[i : i + 1]) for i in range(len(rows))]
+            for i in range(len(rows)):
+                try:
+                    yield self._output(inputs[i : i + 1])
+                except PredictionFailed as error:
+                    yield error
 
     def _output(self, inputs: Any) -> bytes:
         spec = self.manifest.output

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -29,11 +30,13 @@ from modelward.errors import (
     PredictionFailed,
     SandboxUnavailable,
 )
+from modelward.models.sandbox_isolation import Isolation
 from modelward.models.sandbox_process import (
     DONE,
     FORGET,
     OPEN,
     PREDICT,
+    pack_rows,
     receive,
     send,
 )
@@ -42,7 +45,7 @@ _MODULE = "modelward.models.sandbox_process"
 _START_SECONDS = 60.0
 _LAST_WORDS_SECONDS = 1.0
 _MOST_REPLIED = 1 << 20
-_INHERITED = ("PATH", "HOME", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+_INHERITED = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "VIRTUAL_ENV")
 _SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -50,15 +53,19 @@ _SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 class Limits:
     """What a child may use.
 
-    `seconds` for one prediction, `opening_seconds` for opening one bundle, `memory_bytes` of
-    address space for everything it does, `open_bytes` of bundles open at the same time (one may be
-    larger).
+    `seconds` for the prediction of one row, `opening_seconds` for opening one bundle (by the clock,
+    and of the processor), `memory_bytes` of address space for everything it does, `open_bytes` of
+    bundles open at the same time (one may be larger).
     """
 
     seconds: float = 20.0
     opening_seconds: float = 60.0
     memory_bytes: int = 4 << 30
     open_bytes: int = 256 << 20
+
+
+Outcome = bytes | InvalidInput | PredictionFailed
+"""What came of a row: its canonical output, or why there is none."""
 
 
 class _Opened(NamedTuple):
@@ -70,7 +77,7 @@ class _Opened(NamedTuple):
 class _Child:
     process: subprocess.Popen[bytes]
     connection: socket.socket
-    ready: bool = False
+    isolation: Isolation | None = None
 
     @property
     def alive(self) -> bool:
@@ -110,6 +117,17 @@ class Sandbox:
         """The child's process id; None while there is none."""
         return None if self._child is None else self._child.process.pid
 
+    @property
+    def isolation(self) -> Isolation:
+        """What the child is cut off from; it is started and waited for if there is none.
+
+        Raises:
+            SandboxUnavailable: no child can be started.
+        """
+        isolation = self._ready_child().isolation
+        assert isolation is not None  # noqa: S101 - a ready child has said it
+        return isolation
+
     def holds(self, bundle_hash: bytes, manifest_hash: bytes) -> bool:
         """Whether the bundle is open, and has this manifest."""
         opened = self._open.get(bundle_hash)
@@ -142,10 +160,32 @@ class Sandbox:
             PredictionFailed: the model raised, or gave what no output can hold.
             PredictionAborted: the child crashed or ran into a limit; no bundle is open any more.
         """
-        if self._child is None or not self._alive() or bundle_hash not in self._open:
-            raise PredictionAborted("The process that had opened the model has gone.")
+        (outcome,) = self.predict_each(bundle_hash, [canonical_input])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def predict_each(self, bundle_hash: bytes, inputs: Sequence[bytes]) -> list[Outcome]:
+        """What comes of each canonical input, in their order; raises nothing.
+
+        A row that breaks the child ends the list, with a `PredictionAborted` in its place: those
+        after it were not tried, and no bundle is open any more.
+        """
+        child = self._child
+        if child is None or not self._alive() or bundle_hash not in self._open:
+            return [PredictionAborted("The process that had opened the model has gone.")]
         self._open.move_to_end(bundle_hash)
-        return self._exchange(self._child, PREDICT, bundle_hash + canonical_input)
+        outcomes: list[Outcome] = []
+        message = bundle_hash + pack_rows(inputs)
+        for _ in inputs:
+            try:
+                outcomes.append(self._exchange(child, PREDICT, message))
+            except PredictionAborted as aborted:
+                return [*outcomes, aborted]
+            except (InvalidInput, PredictionFailed) as error:
+                outcomes.append(error)
+            message = b""
+        return outcomes
 
     def close(self) -> None:
         """End the child; the sandbox can be used again."""
@@ -178,26 +218,28 @@ class Sandbox:
 
     def _ready_child(self) -> _Child:
         child = self._running_child()
-        if child.ready:
+        if child.isolation is not None:
             return child
         child.connection.settimeout(_START_SECONDS)
         try:
-            receive(child.connection, 0)
+            _, greeting = receive(child.connection, _MOST_REPLIED)
+            child.isolation = Isolation(**json.loads(greeting))
         except (OSError, EOFError, ValueError) as error:
             raise SandboxUnavailable(
                 f"The process to predict in does not start: it {_fate(self._end(child))}.",
                 hint="Its memory limit may be too low for this machine.",
             ) from error
-        child.ready = True
         return child
 
     def _exchange(self, child: _Child, kind: bytes, body: bytes) -> bytes:
+        """Send a message, if there is one, and return what the next reply says."""
         doing = "Opening the bundle" if kind == OPEN else "The prediction"
         seconds = self.limits.opening_seconds if kind == OPEN else self.limits.seconds
         deadline = time.monotonic() + seconds
         try:
             child.connection.settimeout(seconds)
-            send(child.connection, kind, body)
+            if body:
+                send(child.connection, kind, body)
             child.connection.settimeout(max(deadline - time.monotonic(), 0.001))
             replied, reply = receive(child.connection, _MOST_REPLIED)
         except TimeoutError as error:
@@ -240,7 +282,7 @@ def _spawn(limits: Limits) -> _Child:
     arguments = (theirs.fileno(), most_seconds, limits.memory_bytes)
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     environment |= dict.fromkeys(_SINGLE_THREADED, "1")
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
+    environment |= {"PYTHONHASHSEED": "0"}
     try:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", _MODULE, *map(str, arguments)],

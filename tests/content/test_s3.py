@@ -1,4 +1,4 @@
-"""The store on a real S3 server, on loopback; skipped unless the group `s3-server` is installed."""
+"""The store on a real S3 server, on loopback."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from eth_utils.crypto import keccak
 from modelward.content.store import ContentStore
 from modelward.errors import ContentMissing, HashMismatch, StoreUnavailable
 
-moto = pytest.importorskip("moto.server")
-pytest.importorskip("s3fs")
-
 
 @pytest.fixture(scope="module")
 def endpoint():
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"

@@ -32,6 +32,7 @@ HIGHER_IS_BETTER: Mapping[Task, Mapping[str, bool]] = {
 }
 """The metrics of each task, and whether a higher figure is the better one."""
 
+_NO_SALT = bytes(32)
 _LARGEST_FIGURE = (2**63 - 1) // PPM
 
 
@@ -41,7 +42,8 @@ class Evaluation:
 
     `baseline` has the same metrics for a constant guess made knowing the held-out labels: their
     frequencies or their mean. `data_hash` commits to rows and labels under `salt` (32 bytes),
-    which the owner keeps to be able to show them later.
+    which the owner keeps to be able to show them later; `plain_hash` is the same without a salt,
+    for the owner alone: who can guess the rows could tell that they were these.
     """
 
     rows: int
@@ -49,6 +51,7 @@ class Evaluation:
     baseline: tuple[Metric, ...]
     data_hash: bytes
     salt: bytes
+    plain_hash: bytes
 
 
 def evaluate(
@@ -74,6 +77,7 @@ def evaluate(
         baseline=_metrics(output.task, baseline),
         data_hash=held_out_hash(schema, output, rows, truth, salt),
         salt=salt,
+        plain_hash=held_out_hash(schema, output, rows, truth, _NO_SALT),
     )
 
 

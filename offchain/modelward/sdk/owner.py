@@ -14,8 +14,8 @@ from modelward.commitments import model_id, version_id
 from modelward.errors import ContractRefused, InvalidTerms, ThresholdNotMet
 from modelward.models import canonical_json
 from modelward.models.bundle import fingerprint
-from modelward.models.schema import Bounds, input_frame
-from modelward.pipeline.evaluate import check_thresholds, held_out_hash, shown, true_labels
+from modelward.models.schema import Bounds
+from modelward.pipeline.evaluate import check_thresholds, shown
 from modelward.pipeline.package import PackagedModel, package
 from modelward.sdk.catalogue import Catalogue, ListedModel, ListedVersion
 from modelward.sdk.grants import StandingGrant, standing_grants
@@ -48,8 +48,6 @@ from modelward.terms import (
     VersionStatus,
     format_amount,
 )
-
-_NO_SALT = bytes(32)
 
 
 @dataclass(frozen=True)
@@ -130,6 +128,32 @@ class Owner(Participant):
             thresholds=thresholds,
             lineage=lineage,
         )
+        return self.publish_packaged(
+            packaged,
+            price=price,
+            payee=payee,
+            payee_bps=payee_bps,
+            max_delay=max_delay,
+            open=open,
+            private=private,
+        )
+
+    def publish_packaged(
+        self,
+        packaged: PackagedModel,
+        *,
+        price: int,
+        payee: str | None = None,
+        payee_bps: int | None = None,
+        max_delay: int | None = None,
+        open: bool | None = None,  # noqa: A002
+        private: bool = True,
+    ) -> PublishedVersion:
+        """Publish what `modelward.pipeline.package` made, as `publish` does.
+
+        Raises `InvalidTerms`, `ThresholdNotMet` or `StoreUnavailable`.
+        """
+        name = packaged.name
         model = model_id(self.address, name)
         state = self._state(model)
         if state is not None and state.retired:
@@ -145,7 +169,7 @@ class Owner(Participant):
         first_key = private and key is None
         if first_key:
             key = own_epoch_key(self.connection, model, 1)
-        mark = self._mark(model, packaged, estimator, inputs, labels, private)
+        mark = self._mark(model, packaged, private)
         version, is_new = self._version(model, packaged, mark, key if private else None)
         changes: list[tuple[str, Call]] = []
         registry = self.connection.registry
@@ -349,22 +373,11 @@ class Owner(Participant):
         stored = self.connection.store.get(version.content_hash)
         return Header.decoded(stored).binding.epoch == key.epoch
 
-    def _mark(
-        self,
-        model: ModelId,
-        packaged: PackagedModel,
-        estimator: Any,
-        inputs: Any,
-        labels: Any,
-        private: bool,
-    ) -> bytes:
+    def _mark(self, model: ModelId, packaged: PackagedModel, private: bool) -> bytes:
         """What makes two publications the same: registry, model, estimator, schema and rows, and
         whether it is private.
         """
         manifest = packaged.manifest
-        frame = input_frame(estimator, inputs)
-        rows = manifest.input.rows(frame.itertuples(index=False, name=None))
-        truth = true_labels(manifest.output, labels, len(rows))
         described = {
             "input": manifest.input.to_json(),
             "output": manifest.output.to_json(),
@@ -377,7 +390,7 @@ class Owner(Participant):
             + bytes.fromhex(self.connection.registry.address[2:])
             + model
             + fingerprint(packaged.bundle)
-            + held_out_hash(manifest.input, manifest.output, rows, truth, _NO_SALT)
+            + packaged.evaluation.plain_hash
             + canonical_json.dumps(described)
         )
 

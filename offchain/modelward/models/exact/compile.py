@@ -158,7 +158,7 @@ def _layered(
     layers: Sequence[Affine], folded: Folded, schema: InputSchema, finish: Finish, weight_bytes: int
 ) -> tuple[Program, int]:
     compiled = compile_layers(layers, folded, schema, finish, weight_bytes=weight_bytes)
-    return compiled.program, finish.score_error(compiled.error)
+    return compiled.program, finish.score_error(compiled.error, compiled.program.outputs)
 
 
 # --- trees ---------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def _treed(
     trees: Sequence[FittedTree], total: Sum, folded: Folded, schema: InputSchema, finish: Finish
 ) -> tuple[Program, int]:
     program = compile_trees(trees, total, folded, schema, finish)
-    return program, finish.score_error(total.error)
+    return program, finish.score_error(total.error, program.outputs)
 
 
 def _times(tree: FittedTree, rate: float) -> FittedTree:

@@ -26,7 +26,7 @@ from modelward.models.exact.program import (
     Layer,
     LayerProgram,
 )
-from modelward.models.exact.reference import POWER_ERROR
+from modelward.models.exact.reference import ACTIVATION_ERROR
 from modelward.models.exact.scores import LOG2_E, Finish
 from modelward.models.schema import InputSchema
 
@@ -182,8 +182,8 @@ def _compile_layer(
         + float(np.abs(per_input).sum(axis=0).max()) * scale * incoming.error
     )
     if layer.activation > Activation.RELU:
-        squashed = error / scale * _STEEPNESS.get(layer.activation, 1.0) + POWER_ERROR
-        return done, _Incoming(_SQUASHED_ONE, 1 << 30, squashed * _SQUASHED_ONE + 1)
+        squashed = error / scale * _STEEPNESS.get(layer.activation, 1.0) + ACTIVATION_ERROR
+        return done, _Incoming(_SQUASHED_ONE, 1 << 30, squashed * _SQUASHED_ONE)
     return done, _Incoming(scale, done.bound(incoming.largest), error)
 
 

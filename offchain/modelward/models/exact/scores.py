@@ -22,13 +22,23 @@ class Finish:
     decimals: int
     scale: float
 
-    def score_error(self, output_error: float) -> int:
-        """How many units a score can be off, when outputs can be off by `output_error`."""
+    def score_error(self, output_error: float, outputs: int) -> int:
+        """How many units a score can be off, when each of `outputs` can be by `output_error`."""
         if self.scores in (Scores.NONE, Scores.SCALED, Scores.SHARES):
             return math.ceil(output_error + 0.5)
         # No logit's derivative of a probability exceeds 1/4, nor the sum of their sizes 1/2.
-        probability = 0.5 * output_error / self.scale + POWER_ERROR
+        probability = 0.5 * output_error / self.scale + self._rounding_error(max(outputs, 2))
         return math.ceil(probability * 10.0**self.decimals + 0.5)
+
+    def _rounding_error(self, powers: int) -> float:
+        """What the roundings of `powers` exponentials do to a probability.
+
+        Relative errors of up to r change p by at most 2 r p (1 - p), absolute ones of up to a, of
+        values that sum up to at least s, by (powers + 1) a / s.
+        """
+        if self.scores is Scores.EXPONENTIAL:
+            return POWER_ERROR / 2 + (powers + 1) * 2.0**-32
+        return 0.75 * POWER_ERROR + 2.0**-32 + (powers + 1) * 2.0 * (2.0**-30 + 2.0**-32)
 
 
 def finish_for(

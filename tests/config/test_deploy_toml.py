@@ -24,10 +24,15 @@ def test_the_repository_uses_the_starter_file(repository):
     assert (repository / "deploy.toml").read_text(encoding="utf-8") == starter()
 
 
-def test_the_starter_configures_all_three_contracts_and_a_local_network(read):
+def test_the_starter_configures_all_contracts_and_a_local_network(read):
     config = read(starter())
 
-    assert list(config.contracts) == ["DataShare", "ModelRegistry", "InferenceEscrow"]
+    assert list(config.contracts) == [
+        "DataShare",
+        "ModelRegistry",
+        "InferenceEscrow",
+        "ExactPrograms",
+    ]
     assert config.contracts["InferenceEscrow"].references == ("DataShare", "ModelRegistry")
     local = config.network()
     assert (local.name, local.url) == ("local", "http://127.0.0.1:8545")

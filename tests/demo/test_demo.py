@@ -85,7 +85,7 @@ def test_the_timeline_tells_the_story_in_the_order_of_the_chain(report):
 
 
 def test_it_says_what_it_is_doing(report, told):
-    assert told[0] == "starting an embedded chain and deploying three contracts"
+    assert told[0] == "starting an embedded chain and deploying the contracts"
     assert told[-1] == "withdrawing what everybody is owed"
 
 

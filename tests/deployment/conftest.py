@@ -15,11 +15,14 @@ from modelward.config import Config
 from modelward.deployment import DeployedContract, Deployment, Step, deploy
 from modelward.devchain import DevChain
 
+CONTRACTS = ("DataShare", "ModelRegistry", "InferenceEscrow")
+
 
 @pytest.fixture
 def project(config: Config, tmp_path: Path) -> Config:
-    """The repository's configuration, with its files under an empty directory."""
-    return replace(config, root=tmp_path, home=tmp_path / "home")
+    """The repository's configuration of three contracts, with its files in an empty directory."""
+    contracts = {name: config.contracts[name] for name in CONTRACTS}
+    return replace(config, root=tmp_path, home=tmp_path / "home", contracts=contracts)
 
 
 @pytest.fixture

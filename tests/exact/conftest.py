@@ -10,8 +10,10 @@ from threadpoolctl import threadpool_limits
 
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
+from modelward.chain.contracts import ExactPrograms
 from modelward.chain.sender import Sender
 from modelward.devchain import DevChain
+from modelward.solidity import load_artifact
 from tests.contracts.puppet import Puppet
 
 PROBE = "tests/exact/contracts/ExactProgramProbe.sol"
@@ -43,3 +45,11 @@ def ask(deployer, compile_solidity) -> Ask:
         return probe.abi.decode_result(function, probe.chain.call(probe.address, data))
 
     return call
+
+
+@pytest.fixture(scope="module")
+def programs(deployer) -> ExactPrograms:
+    """The contract that keeps programs."""
+    artifact = load_artifact(ExactPrograms.name)
+    deployed = Puppet.deploy(deployer, artifact)
+    return ExactPrograms(deployer.chain, deployed.address)

@@ -8,12 +8,12 @@ from random import Random
 
 import pytest
 from eth_abi.abi import encode
-from eth_utils.crypto import keccak
 
+from modelward.chain.events import ProgramStored, decode_event
 from modelward.errors import ContractRefused, InvalidProgram
 from modelward.models.exact import reference
 from modelward.models.exact.inputs import NUMBER_LETTERS
-from modelward.models.exact.program import load_program
+from modelward.models.exact.program import LayerProgram, TreeProgram, load_program
 from tests.exact.damaged_programs import damaged_programs
 from tests.exact.random_programs import random_inputs, random_program
 from tests.exact.test_program_format import LINEAR, STUMP
@@ -21,11 +21,6 @@ from tests.exact.test_program_format import LINEAR, STUMP
 FULL = bool(os.environ.get("FULL"))
 PROGRAMS = 1_000 if FULL else 120
 DAMAGED = 10_000 if FULL else 400
-
-
-def selector(error):
-    """What an error no artifact knows is called."""
-    return "0x" + keccak(text=error)[:4].hex()
 
 
 def canonical_input(program, numbers):
@@ -61,7 +56,7 @@ def test_what_python_refuses_the_contract_refuses_and_nothing_else(ask):
             refused += 1
             with pytest.raises(ContractRefused) as caught:
                 ask("check", data)
-            assert caught.value.error == selector("InvalidProgram(uint256)"), number
+            assert caught.value.error == "InvalidProgram", number
         else:
             assert ask("check", data) > 0, number
     assert DAMAGED * 0.8 < refused < DAMAGED
@@ -74,7 +69,42 @@ def test_an_input_of_another_length_or_tag_is_refused(ask, program):
     for wrong in (b"", right[:-1], right + b"\0", b"\x01" + right[1:]):
         with pytest.raises(ContractRefused) as caught:
             ask("run", data, wrong)
-        assert caught.value.error == selector("InvalidInput(uint256,uint256)")
-        assert caught.value.arguments["data"][4:] == encode(
-            ["uint256", "uint256"], [len(wrong), len(right)]
-        )
+        assert caught.value.error == "InvalidInput"
+        assert caught.value.arguments == {"length": len(wrong), "expected": len(right)}
+
+
+def test_a_program_is_stored_as_code_under_its_hash(deployer, programs):
+    program = _sizeable(Random(9))
+    receipt = deployer.send(programs.store(program.to_bytes()))
+    stored = decode_event(programs.name, receipt.logs[0])
+    assert isinstance(stored, ProgramStored)
+    assert stored.program_hash == program.hash
+    assert stored.pointer == programs.pointer_of(program.hash)
+    assert programs.program_of(program.hash) == program.to_bytes()
+    for numbers in random_inputs(Random(10), program, 3):
+        input_ = canonical_input(program, numbers)
+        assert programs.run(program.hash, input_) == canonical_output(program, numbers)
+
+    again = deployer.send(programs.store(program.to_bytes()))
+    assert again.logs == ()
+    assert programs.pointer_of(program.hash) == stored.pointer
+
+
+def test_a_malformed_program_is_not_stored(deployer, programs):
+    data = LINEAR.to_bytes()[:-1]
+    with pytest.raises(ContractRefused) as caught:
+        deployer.send(programs.store(data))
+    assert caught.value.error == "InvalidProgram"
+
+
+def test_a_program_that_is_not_stored_cannot_be_run(programs):
+    with pytest.raises(ContractRefused) as caught:
+        programs.run(STUMP.hash, canonical_input(STUMP, [0, 0]))
+    assert caught.value.error == "UnknownProgram"
+
+
+def _sizeable(random: Random) -> LayerProgram | TreeProgram:
+    while True:
+        program = random_program(random)
+        if 1_000 < len(program.to_bytes()) < 3_000:
+            return program

@@ -25,6 +25,7 @@ from modelward.bench.market import (
     USES,
     Market,
     clear_output,
+    linear_program,
     seeded,
     sign,
 )
@@ -111,6 +112,7 @@ WORKS: Final = (
     Work("set_service_key", "ModelRegistry.setServiceKey", "the next epoch's"),
     Work("offer_ownership", "ModelRegistry.offerOwnership", ""),
     Work("accept_ownership", "ModelRegistry.acceptOwnership", ""),
+    Work("store_program", "ExactPrograms.store", "a linear model of 30 features, 146 bytes"),
 )
 """What is measured, in the order it is shown; `measure` adds the deployments and one sum."""
 
@@ -122,7 +124,15 @@ def measure(*, crowd: int = 0) -> dict[str, int]:
         market.fill(crowd)
         figures = {
             key: gas
-            for take in (_requests, _answers, _verifications, _grants, _models, _endings)
+            for take in (
+                _requests,
+                _answers,
+                _verifications,
+                _grants,
+                _models,
+                _programs,
+                _endings,
+            )
             for key, gas in take(market)
         }
     ordered = {work.key: figures[work.key] for work in WORKS}
@@ -288,6 +298,11 @@ def _models(market: Market) -> Figures:
     yield "offer_ownership", market.gas(owner, registry.offer_ownership(model_id, heir.address))
     yield "accept_ownership", market.gas(heir, registry.accept_ownership(model_id))
     yield "retire_model", market.gas(heir, registry.retire_model(model_id))
+
+
+def _programs(market: Market) -> Figures:
+    call = market.programs.store(linear_program(30).to_bytes())
+    yield "store_program", market.gas(market.owner, call)
 
 
 def _endings(market: Market) -> Figures:

@@ -22,6 +22,14 @@ from modelward.config import load_config
 from modelward.deployment import deploy
 from modelward.devchain import DevChain
 from modelward.errors import TransactionFailed
+from modelward.models.exact.program import (
+    Activation,
+    Decision,
+    Encoding,
+    Layer,
+    LayerProgram,
+    Scores,
+)
 from modelward.solidity import Artifact
 from modelward.terms import (
     ETH,
@@ -78,6 +86,21 @@ def clear_output(length: int) -> bytes:
     return b"\0" + seeded("output", length - 1)
 
 
+def linear_program(features: int) -> LayerProgram:
+    """A binary linear classifier with weights of no zero byte."""
+    weights = [int.from_bytes(seeded(f"weight {i}", 4)) >> 1 for i in range(features)]
+    layer = Layer((tuple(weights),), (-(2**70),), 30, Activation.IDENTITY)
+    return LayerProgram(
+        Encoding.UNITS,
+        Decision.POSITIVE,
+        Scores.EXPONENTIAL,
+        decimals=9,
+        features=features,
+        outputs=1,
+        layers=(layer,),
+    )
+
+
 def sign(signer: Sender, digest: bytes) -> bytes:
     """An account's signature of an EIP-712 digest, 65 bytes."""
     return bytes(signer.account.signer.unsafe_sign_hash(Hash32(digest)).signature)
@@ -102,6 +125,7 @@ class Market:
         self.data_share = deployment.data_share
         self.registry = deployment.registry
         self.escrow = deployment.escrow
+        self.programs = deployment.programs
 
         self.owner = self._sender("owner")
         self.requester = self._sender("requester")

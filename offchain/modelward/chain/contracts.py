@@ -1,4 +1,4 @@
-"""The three contracts, typed: views return terms, everything else a `Call` for a `Sender`.
+"""The contracts, typed: views return terms, everything else a `Call` for a `Sender`.
 
 What a function means, costs and refuses is said in `contracts/interfaces/`.
 """
@@ -399,3 +399,37 @@ class InferenceEscrow(Contract):
     def registry(self) -> Address:
         """The registry this escrow goes by."""
         return Address(self.view("registry"))
+
+
+class ExactPrograms(Contract):
+    """Exact programs as code, by their hash."""
+
+    name = "ExactPrograms"
+
+    def store(self, program: bytes) -> Call:
+        """Store a program; nothing happens if it is stored."""
+        return self.call("store", program)
+
+    def run(self, program_hash: bytes, canonical_input: bytes) -> bytes:
+        """The canonical output of a stored program."""
+        output: bytes = self.view("run", program_hash, canonical_input)
+        return output
+
+    def program_of(self, program_hash: bytes) -> bytes:
+        """A stored program."""
+        program: bytes = self.view("programOf", program_hash)
+        return program
+
+    def pointer_of(self, program_hash: bytes, *, block: BlockId = "latest") -> Address:
+        """The contract whose code holds a program; ZERO_ADDRESS if it is not stored."""
+        return Address(self.view("pointerOf", program_hash, block=block))
+
+    def max_gas(self) -> int:
+        """What a run may take at most, in gas."""
+        most: int = self.view("MAX_GAS")
+        return most
+
+    def max_length(self) -> int:
+        """The longest program, in bytes."""
+        most: int = self.view("MAX_LENGTH")
+        return most

@@ -287,6 +287,15 @@ class Withdrawn(Event):
     amount: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramStored(Event):
+    """An exact program was stored, as the code of the contract `pointer`."""
+
+    program_hash: bytes
+    pointer: Address
+    most_gas: int
+
+
 EVENTS: dict[str, tuple[type[Event], ...]] = {
     "DataShare": (
         DataPublished,
@@ -320,6 +329,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         CallbackRun,
         Withdrawn,
     ),
+    "ExactPrograms": (ProgramStored,),
 }
 """The events of each contract, by the contract's name."""
 

@@ -86,6 +86,12 @@ SENTENCES: Mapping[str, str] = {
     "ReceiverIsZero": "Money sent to the zero address would be lost; it is still owed.",
     "NothingToWithdraw": "{account} is owed nothing.",
     "TransferFailed": "{to} did not take {amount:wei}; it is still owed.",
+    # ExactPrograms
+    "ProgramTooLong": "The program has {length} bytes; a contract's code holds {most} of them.",
+    "ProgramTooCostly": "A run of the program could take {mostGas} gas; {allowed} are allowed.",
+    "UnknownProgram": "No program {programHash:hash} is stored on this chain.",
+    "InvalidProgram": "The program breaks a rule of its format, near byte {position}.",
+    "InvalidInput": "The input does not fit the program: {length} bytes, where {expected} do.",
     # Signatures
     "SignerIsZero": "The zero address signs nothing.",
     "SignatureLength": "A signature has {expected} bytes, not {length}.",

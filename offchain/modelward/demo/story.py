@@ -146,7 +146,7 @@ class _Story:
         self.checks = _Checks()
         self.config = _configuration(directory)
         self.store = ContentStore(self.config.store_url)
-        tell("starting an embedded chain and deploying three contracts")
+        tell("starting an embedded chain and deploying the contracts")
         self.devchain = DevChain()
         self.chain = Chain.connect(self.config.network("embedded"), self.devchain.provider())
         self.deployment = deploy(self.chain, Account.development("deployer"), self.config)

@@ -10,7 +10,7 @@ from eth_utils.crypto import keccak
 
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
-from modelward.chain.contracts import DataShare, InferenceEscrow, ModelRegistry
+from modelward.chain.contracts import DataShare, ExactPrograms, InferenceEscrow, ModelRegistry
 from modelward.chain.encoding import to_hex
 from modelward.chain.sender import Sender
 from modelward.config import Config
@@ -72,6 +72,11 @@ class Deployment:
     def escrow(self) -> InferenceEscrow:
         """The deployed InferenceEscrow. Raises `NotDeployed`."""
         return InferenceEscrow(self.chain, self._address(InferenceEscrow.name))
+
+    @property
+    def programs(self) -> ExactPrograms:
+        """The deployed ExactPrograms. Raises `NotDeployed`."""
+        return ExactPrograms(self.chain, self._address(ExactPrograms.name))
 
     def _address(self, name: str) -> Address:
         if name not in self.addresses:

@@ -18,6 +18,7 @@ from modelward.solidity.sources import (
     checkout,
     compiler_input,
     deployable_sources,
+    is_library,
     read_source,
 )
 
@@ -200,7 +201,7 @@ def _where(committed: str, expected: str) -> str:
 
 
 def _is_installed(root: Path, source: str) -> bool:
-    return not source.startswith("@") or (root / LIBRARIES / source).is_file()
+    return not is_library(source) or (root / LIBRARIES / source).is_file()
 
 
 def _text(root: Path, source: str) -> str | None:

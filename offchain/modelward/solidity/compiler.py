@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modelward.errors import CompilationFailed, CompilerMissing
-from modelward.solidity.sources import LIBRARIES
+from modelward.solidity.sources import LIBRARIES, is_library
 
 SOLC_VERSION = "0.8.37"
 SOLC_BUILD = "0.8.37+commit.f401782d"
@@ -37,7 +37,7 @@ class Compiler:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def compile(self, compiler_input: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """Compile a standard-JSON input; returns the output and the compiler's warnings.
+        """Compile a standard-JSON input; returns the output and the warnings on our own sources.
 
         Raises `CompilationFailed` with the compiler's own messages.
         """
@@ -52,7 +52,12 @@ class Compiler:
             raise CompilationFailed(
                 "The Solidity compiler rejected the sources:\n\n" + "\n".join(messages)
             ) from error
-        return output, _messages(output.get("errors", []), "warning")
+        ours = [
+            message
+            for message in output.get("errors", [])
+            if not is_library((message.get("sourceLocation") or {}).get("file", ""))
+        ]
+        return output, _messages(ours, "warning")
 
 
 def find_compiler(explicit: Path | None = None, *, project: Path | None = None) -> Compiler:

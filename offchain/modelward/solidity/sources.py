@@ -17,6 +17,7 @@ from modelward.errors import CompilationFailed
 CONTRACTS = "contracts"
 DEPLOYABLE_FOLDERS = (CONTRACTS, f"{CONTRACTS}/verifiers")
 LIBRARIES = "node_modules"
+LIBRARY_NAMES = ("@", "solady/")
 
 # No metadata hash and no CBOR trailer: native and WebAssembly builds of solc then give the same
 # bytes, wherever the sources lie.
@@ -78,20 +79,25 @@ def compiler_input(root: Path, *entry_points: str) -> dict[str, Any]:
     }
 
 
+def is_library(name: str) -> bool:
+    """Whether a source comes with an npm package."""
+    return name.startswith(LIBRARY_NAMES)
+
+
 def read_source(root: Path, name: str, importer: str = "") -> str:
-    """The text of a source by its name: libraries (``@...``) are found in node_modules.
+    """The text of a source by its name: libraries are found in node_modules.
 
     Raises `CompilationFailed` if there is no such file.
     """
-    is_library = name.startswith("@")
-    path = root / LIBRARIES / name if is_library else root / name
+    from_npm = is_library(name)
+    path = root / LIBRARIES / name if from_npm else root / name
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = f", which {importer} imports" if importer else ""
         raise CompilationFailed(
             f"The Solidity source {name}{reason} cannot be read.",
-            hint="`npm ci` installs the Solidity libraries." if is_library else None,
+            hint="`npm ci` installs the Solidity libraries." if from_npm else None,
         ) from error
 
 

@@ -63,6 +63,7 @@ def test_the_timeline_tells_the_story_in_the_order_of_the_chain(report):
     assert [step.words for step in report.steps] == [
         "deployed DataShare",
         "deployed ModelRegistry",
+        "deployed ExactPrograms",
         "deployed InferenceEscrow",
         "registered encryption key 1",
         "registered the model breast-cancer",

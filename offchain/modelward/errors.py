@@ -415,6 +415,10 @@ class StoreUnavailable(Unavailable):
     """The content store cannot be read or written."""
 
 
+class StoreTimedOut(StoreUnavailable):
+    """The content store does not answer in time."""
+
+
 class ContentMissing(StoreUnavailable):
     """The content store does not hold these bytes."""
 

@@ -17,12 +17,12 @@ from sklearn.naive_bayes import GaussianNB
 from modelward.chain.events import InferenceRefused, VersionPublished
 from modelward.chain.logs import EventReader
 from modelward.content.store import ContentStore
-from modelward.errors import RpcUnavailable
+from modelward.errors import RpcUnavailable, StoreUnavailable
 from modelward.journal import State
 from modelward.models.bundle import write_bundle
 from modelward.models.sandbox import Limits, Sandbox
 from modelward.pipeline.package import package
-from modelward.terms import INLINE_ONLY, RefusalReason, RequestStatus, frame_clear_input
+from modelward.terms import INLINE_ONLY, Payload, RefusalReason, RequestStatus, frame_clear_input
 from modelward.worker import Milestone, Policy
 from tests.models.hostile import crashing_tree, endless_tree, held_out_input, raising_model
 
@@ -213,6 +213,33 @@ def test_a_bundle_still_missing_near_the_deadline_is_refused(
     placed = market.place(misplaced, flower, lifetime=60)
     make_worker(policy=Policy(refuse_within=90)).step()
     assert_refused(market, placed, RefusalReason.BUNDLE_UNAVAILABLE)
+
+
+def test_an_input_still_missing_near_the_deadline_is_refused(market, model, trained, make_worker):
+    nowhere = Payload(False, content_hash=b"\x05" * 32, uri="memory://nowhere").encoded()
+    placed = market.place(model, trained.row, payload=nowhere, lifetime=60)
+    make_worker(policy=Policy(refuse_within=90)).step()
+    assert_refused(market, placed, RefusalReason.INPUT_UNAVAILABLE)
+
+
+def test_a_store_that_takes_no_output_is_waited_for(
+    market, model, trained, make_worker, monkeypatch
+):
+    def no_space(*_):
+        raise StoreUnavailable("There is no space left.")
+
+    monkeypatch.setattr("modelward.worker.service._FIRST_PAUSE", 0)
+    monkeypatch.setattr("modelward.sdk.payloads.MAX_INLINE_BYTES", 40)
+    placed = market.place(model, trained.row)
+    worker = make_worker()
+    with monkeypatch.context() as full:
+        full.setattr(ContentStore, "put", no_space)
+        worker.step()
+    assert market.status(placed) is RequestStatus.OPEN
+
+    worker.step()
+
+    assert market.status(placed) is RequestStatus.FULFILLED
 
 
 def test_an_output_that_must_be_inline_and_does_not_fit_is_refused(market, make_worker, worker):

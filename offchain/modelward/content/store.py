@@ -1,7 +1,8 @@
 """A content-addressed store: bytes under their keccak256, checked whenever they are read.
 
 The layout is `<root>/<first two hex digits>/<64 hex digits>`. Local files appear atomically; on
-other file systems what was written is read back before `put` returns.
+other file systems what was written is read back before `put` returns, and no operation is waited
+for without end.
 """
 
 from __future__ import annotations
@@ -10,35 +11,52 @@ import io
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from eth_hash.auto import keccak as keccak_hasher
 from eth_utils.crypto import keccak
 
+from modelward.content.time_limit import within
 from modelward.errors import (
     ConfigurationError,
     ContentMissing,
     ContentTooLarge,
     HashMismatch,
+    StoreTimedOut,
     StoreUnavailable,
 )
+
+_T = TypeVar("_T")
 
 DEFAULT_LIMIT = 1 << 30
 PIECE_BYTES = 1 << 20
 """How much of a file is in memory at a time."""
 
+DEFAULT_TIMEOUT = 30.0
+"""Seconds a store may take to answer, and to give one block."""
+
+_BLOCK_BYTES = 4 * PIECE_BYTES
+"""How much a backend asks for at a time."""
+
+_SLOWEST_WRITE = 128 << 10
+"""Bytes a second that a store must take at least."""
+
 
 class ContentStore:
     """The store at `url`: a path, `file://`, `memory://`, or whatever fsspec has a backend for.
 
+    One that is not of this machine and does not answer for `timeout` seconds fails with
+    `StoreTimedOut`; writing what is long may take longer.
+
     Raises `ConfigurationError` for a URL that cannot be one of a store.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
         self.url = url
-        self._filesystem, self._root = _resolve(url)
+        self._timeout = timeout
+        self._filesystem, self._root = _resolve(url, timeout)
         self._local = "file" in _protocols(self._filesystem)
 
     def __repr__(self) -> str:
@@ -55,14 +73,13 @@ class ContentStore:
                 return digest
         except (ContentMissing, ContentTooLarge):
             pass  # nothing there, or something corrupt that is about to be replaced
-        try:
-            if self._local:
-                _write_atomically(Path(self._path(digest)), data)
-            else:
-                self._filesystem.makedirs(self._path(digest).rpartition("/")[0], exist_ok=True)
-                self._filesystem.pipe_file(self._path(digest), data)
-        except Exception as error:
-            raise self._unavailable("written", error) from error
+        path = self._path(digest)
+        self._write(
+            path,
+            len(data),
+            local=lambda: _copy_into_place(io.BytesIO(data), Path(path)),
+            remote=lambda: self._filesystem.pipe_file(path, data),
+        )
         if self._read(digest, len(data)) != data:
             raise StoreUnavailable(f"{self.url} did not keep what was written to it.")
         return digest
@@ -88,14 +105,12 @@ class ContentStore:
         if self._hash_at(digest) == digest:
             return digest
         path = self._path(digest)
-        try:
-            if self._local:
-                _copy_atomically(source, Path(path))
-            else:
-                self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
-                self._filesystem.put_file(str(source), path)
-        except Exception as error:
-            raise self._unavailable("written", error) from error
+        self._write(
+            path,
+            source.stat().st_size,
+            local=lambda: _copy_atomically(source, Path(path)),
+            remote=lambda: self._filesystem.put_file(str(source), path),
+        )
         if self._hash_at(digest) != digest:
             raise StoreUnavailable(f"{self.url} did not keep what was written to it.")
         return digest
@@ -106,14 +121,8 @@ class ContentStore:
         Only a normal return says that they are the right ones: on an error, discard `target`.
         Raises `ContentMissing`, `StoreUnavailable`, `HashMismatch`, `ContentTooLarge`.
         """
-        hasher, length = keccak_hasher.new(b""), 0
-        for piece in self._pieces(digest):
-            length += len(piece)
-            if length > limit:
-                raise ContentTooLarge(
-                    f"The object 0x{digest.hex()} in {self.url} is larger than the {limit} bytes"
-                    " accepted."
-                )
+        hasher = keccak_hasher.new(b"")
+        for piece in self._pieces(digest, limit):
             hasher.update(piece)
             target.write(piece)
         if hasher.digest() != digest:
@@ -129,20 +138,11 @@ class ContentStore:
             return None
         return hasher.digest()
 
-    def _pieces(self, digest: bytes) -> Iterator[bytes]:
-        try:
-            with self._filesystem.open(self._path(digest), "rb") as file:
-                while piece := file.read(PIECE_BYTES):
-                    yield piece
-        except FileNotFoundError as error:
-            raise ContentMissing(f"{self.url} does not hold 0x{digest.hex()}.") from error
-        except Exception as error:
-            raise self._unavailable("read", error) from error
-
     def has(self, digest: bytes) -> bool:
         """Whether an object is stored under `digest`, intact or not."""
+        path = self._path(digest)
         try:
-            return bool(self._filesystem.exists(self._path(digest)))
+            return bool(self._bounded(lambda: self._filesystem.exists(path)))
         except Exception as error:
             raise self._unavailable("read", error) from error
 
@@ -153,23 +153,54 @@ class ContentStore:
         return f"{self._root}/{name[:2]}/{name}"
 
     def _read(self, digest: bytes, limit: int) -> bytes:
+        return b"".join(self._pieces(digest, limit))
+
+    def _pieces(self, digest: bytes, limit: int | None = None) -> Iterator[bytes]:
+        path, length = self._path(digest), 0
         try:
-            with self._filesystem.open(self._path(digest), "rb") as file:
-                data: bytes = file.read(limit + 1)
+            with self._bounded(lambda: self._open(path)) as file:
+                while piece := self._bounded(lambda: file.read(PIECE_BYTES)):
+                    length += len(piece)
+                    if limit is not None and length > limit:
+                        raise ContentTooLarge(
+                            f"The object 0x{digest.hex()} in {self.url} is larger than the {limit}"
+                            " bytes accepted."
+                        )
+                    yield piece
         except FileNotFoundError as error:
             raise ContentMissing(f"{self.url} does not hold 0x{digest.hex()}.") from error
+        except ContentTooLarge:
+            raise
         except Exception as error:
-            if isinstance(error, ConfigurationError):
-                raise
             raise self._unavailable("read", error) from error
-        if len(data) > limit:
-            raise ContentTooLarge(
-                f"The object 0x{digest.hex()} in {self.url} is larger than the {limit} bytes"
-                " accepted."
-            )
-        return data
+
+    def _open(self, path: str) -> Any:
+        return self._filesystem.open(path, "rb", block_size=_BLOCK_BYTES)
+
+    def _write(
+        self, path: str, length: int, *, local: Callable[[], None], remote: Callable[[], object]
+    ) -> None:
+        def write() -> None:
+            self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            remote()
+
+        try:
+            if self._local:
+                local()
+            else:
+                self._bounded(write, length)
+        except Exception as error:
+            raise self._unavailable("written", error) from error
+
+    def _bounded(self, action: Callable[[], _T], written: int = 0) -> _T:
+        """What an action that writes so many bytes returns. Raises `TimeoutError`."""
+        if self._local:
+            return action()
+        return within(self._timeout + written / _SLOWEST_WRITE, action)
 
     def _unavailable(self, verb: str, error: Exception) -> StoreUnavailable:
+        if isinstance(error, TimeoutError):
+            return StoreTimedOut(f"The content store {self.url} cannot be {verb}: it timed out.")
         reason = str(error) or type(error).__name__
         return StoreUnavailable(f"The content store {self.url} cannot be {verb}: {reason:.200}")
 
@@ -181,7 +212,7 @@ def _hash_of(file: BinaryIO) -> bytes:
     return hasher.digest()
 
 
-def _resolve(url: str) -> tuple[Any, str]:
+def _resolve(url: str, timeout: float) -> tuple[Any, str]:
     import fsspec.core
 
     if not url.strip() or "::" in url or "\0" in url:
@@ -190,7 +221,7 @@ def _resolve(url: str) -> tuple[Any, str]:
             hint="Give a directory, file:///path, or another URL such as s3://bucket/prefix.",
         )
     try:
-        filesystem, root = fsspec.core.url_to_fs(url)
+        filesystem, root = fsspec.core.url_to_fs(url, **_options(url, timeout))
     except ImportError as error:
         raise ConfigurationError(f"The content store {url} needs a package: {error}.") from error
     except Exception as error:
@@ -198,13 +229,17 @@ def _resolve(url: str) -> tuple[Any, str]:
     return filesystem, root.rstrip("/")
 
 
+def _options(url: str, timeout: float) -> dict[str, Any]:
+    """What makes a backend give up by itself, where it can be told to."""
+    if url.partition("://")[0] not in ("s3", "s3a"):
+        return {}
+    limits = {"connect_timeout": timeout, "read_timeout": timeout, "retries": {"max_attempts": 2}}
+    return {"config_kwargs": limits}
+
+
 def _protocols(filesystem: Any) -> tuple[str, ...]:
     protocol = filesystem.protocol
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    _copy_into_place(io.BytesIO(data), path)
 
 
 def _copy_atomically(source: Path, path: Path) -> None:

@@ -7,6 +7,8 @@ against its id, the bundle against its hash, all before anything parses them.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from modelward.commitments import input_hash, result_commitment
 from modelward.content.references import fetch
@@ -21,6 +23,7 @@ from modelward.errors import (
     InvalidTerms,
     PredictionAborted,
     PredictionFailed,
+    StoreUnavailable,
 )
 from modelward.journal import Answer, Fulfilment, Job, Refusal
 from modelward.models.bundle import MAX_BUNDLE_BYTES
@@ -56,6 +59,22 @@ class _Declined(Exception):
         self.refusal = Refusal(reason, detail or reason.sentence)
 
 
+class AnswerDelayed(StoreUnavailable):
+    """A content store is in the way of an answer; `reason` is why to refuse if it stays so."""
+
+    def __init__(self, reason: RefusalReason, cause: StoreUnavailable) -> None:
+        super().__init__(cause.message)
+        self.reason = reason
+
+
+@contextmanager
+def _waiting_for(reason: RefusalReason) -> Iterator[None]:
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise AnswerDelayed(reason, error) from error
+
+
 class Execution:
     """Computes answers, with the bundles in `store` or where their versions say."""
 
@@ -80,7 +99,7 @@ class Execution:
         """The answer to a request: its result, or a refusal that gives the fee back.
 
         Raises:
-            StoreUnavailable: no store gives bundle or input now, or takes the output.
+            AnswerDelayed: no store gives bundle or input now, or takes the output.
             KeyNotGranted: they are sealed, and nobody has given this worker the key; others may
                 have it.
             RpcUnavailable, RpcError, SandboxUnavailable: something of this worker's own failed.
@@ -110,7 +129,8 @@ class Execution:
             raise _Declined(RefusalReason.MODE_UNSUPPORTED, "A callback is asked for.")
         try:
             payload = Payload.decoded(job.placement.input)
-            content = received(payload, self._store)
+            with _waiting_for(RefusalReason.INPUT_UNAVAILABLE):
+                content = received(payload, self._store)
             if payload.sealed:
                 offer = job.offer
                 content = self._keyring.open_input(offer.owner, offer.model_id, content)
@@ -137,12 +157,13 @@ class Execution:
                 )
             except InvalidTerms as error:
                 raise _Declined(RefusalReason.MODE_UNSUPPORTED, error.message) from error
-        return carried(
-            content,
-            sealed=request.reply_key != ZERO_HASH,
-            store=self._store,
-            inline_only=bool(request.flags & INLINE_ONLY),
-        )
+        with _waiting_for(RefusalReason.UNSPECIFIED):
+            return carried(
+                content,
+                sealed=request.reply_key != ZERO_HASH,
+                store=self._store,
+                inline_only=bool(request.flags & INLINE_ONLY),
+            )
 
     def _predict(self, owner: Address, version: Version, canonical_input: bytes) -> bytes:
         try:
@@ -183,7 +204,8 @@ class Execution:
         does not answer, it is unavailable.
         """
         try:
-            return fetch(version.content_hash, version.uri, self._store, limit=MAX_STORED_BYTES)
+            with _waiting_for(RefusalReason.BUNDLE_UNAVAILABLE):
+                return fetch(version.content_hash, version.uri, self._store, limit=MAX_STORED_BYTES)
         except (HashMismatch, ContentTooLarge) as error:
             raise _Declined(RefusalReason.BUNDLE_INVALID, error.message) from error
 

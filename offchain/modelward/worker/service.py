@@ -19,15 +19,14 @@ from modelward.errors import (
     ReorganisedTooDeep,
     RpcError,
     SandboxUnavailable,
-    StoreUnavailable,
     Unavailable,
 )
 from modelward.journal import Answer, Identity, Job, Journal, Refusal, State, default_path
 from modelward.models.sandbox import Sandbox
 from modelward.sdk.keyring import Keyring
-from modelward.terms import RefusalReason, RequestId
+from modelward.terms import RequestId
 from modelward.worker.admission import Admission, Policy, Waiting
-from modelward.worker.execution import Execution
+from modelward.worker.execution import AnswerDelayed, Execution
 from modelward.worker.intake import Intake, Reading
 from modelward.worker.milestones import Milestone, Observer
 from modelward.worker.settlement import Settlement
@@ -251,12 +250,12 @@ class Worker:
             return
         try:
             answer: Answer = self._execution.answer(job)
-        except StoreUnavailable as error:
+        except AnswerDelayed as error:
             if job.request.deadline - head.timestamp > self.policy.refuse_within:
                 self._wait(job, Waiting(error.message, 0))
                 self._postponed.back_off(job.request_id)
                 return
-            answer = Refusal(RefusalReason.BUNDLE_UNAVAILABLE, error.message)
+            answer = Refusal(error.reason, error.message)
         self._observe(Milestone.ANSWERED, job.request_id)
         self.journal.record_answer(job.request_id, answer)
         self._observe(Milestone.COMPUTED, job.request_id)

@@ -124,6 +124,7 @@ class RefusalReason(IntEnum):
     MODE_UNSUPPORTED = 7
     PREDICTION_FAILED = 8
     OUTPUT_TOO_LONG = 9
+    INPUT_TOO_LONG = 10
 
     @property
     def sentence(self) -> str:
@@ -147,6 +148,7 @@ _REFUSAL_SENTENCES = {
     RefusalReason.MODE_UNSUPPORTED: "This worker does not serve requests of this kind.",
     RefusalReason.PREDICTION_FAILED: "The model could not predict for this input.",
     RefusalReason.OUTPUT_TOO_LONG: "The output does not fit an answer.",
+    RefusalReason.INPUT_TOO_LONG: "The input is longer than this worker takes.",
 }
 
 

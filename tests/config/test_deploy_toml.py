@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from modelward.config import Config, load_config, starter
+from modelward.config import Config, Policy, TokenPrice, load_config, starter
 from modelward.errors import ConfigurationError
+from modelward.terms import Address
 
 NETWORK = '[networks.main]\nurl = "https://rpc.example"\nchain_id = 5\n'
+TOKEN = "0x" + 40 * "a"
 
 
 @pytest.fixture
@@ -171,3 +173,49 @@ def test_a_configuration_cannot_be_changed(read):
         config.root = Path()
     with pytest.raises(TypeError):
         config.networks["main"] = None
+
+
+WORKER = """
+[worker]
+min_pay = "0.0001 ether"
+refusal_budget = 0
+max_requests = 7
+allow_loss = true
+
+[worker.tokens]
+"0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48" = { price = "0.0003 ether", decimals = 6 }
+"""
+
+
+def test_a_worker_takes_on_what_its_table_says_and_the_usual_otherwise(read):
+    policy = read(NETWORK + WORKER).worker
+
+    price = TokenPrice(3 * 10**14, 6)
+    assert policy == Policy(
+        min_pay=10**14,
+        refusal_budget=0,
+        max_requests=7,
+        allow_loss=True,
+        tokens={Address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"): price},
+    )
+    assert price.worth(1_500_000) == 45 * 10**13
+    assert read(NETWORK).worker == Policy()
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("worker.min_pay", 'min_pay = "a lot"'),
+        ("worker.refusal_budget", "refusal_budget = -1"),
+        ("worker.margin", "margin = 0"),
+        ("worker.allow_loss", 'allow_loss = "yes"'),
+        ("worker.min_fee", "min_fee = 1"),
+        ('worker.tokens."USDC"', "tokens.USDC = {}"),
+        (f'worker.tokens."{TOKEN}".price', f"tokens.{TOKEN} = {{ decimals = 6 }}"),
+        (f'worker.tokens."{TOKEN}".decimals', f"tokens.{TOKEN} = {{ price = 1, decimals = 78 }}"),
+    ],
+)
+def test_a_wrong_entry_of_the_worker_is_named(read, key, text):
+    with pytest.raises(ConfigurationError) as caught:
+        read(f"{NETWORK}[worker]\n{text}\n")
+    assert caught.value.key == key

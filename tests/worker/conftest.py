@@ -23,9 +23,13 @@ from modelward.models.bundle import LoadedBundle
 from modelward.models.runner import Runner
 from modelward.models.sandbox import Sandbox
 from modelward.pipeline.package import package
+from modelward.solidity import Artifact
 from modelward.worker import Worker, open_journal
+from tests.contracts.puppet import Puppet
 
 from .trading import Counterparts, FaultyEndpoint, Published, TrainedModel
+
+CompileSolidity = Callable[[str], dict[str, Artifact]]
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +62,37 @@ def model(market: Counterparts, trained: TrainedModel, worker: Sender) -> Publis
     published = market.publish(trained.packaged.bundle)
     market.let_serve(published, worker.address)
     return published
+
+
+@pytest.fixture
+def token(compile_solidity: CompileSolidity, owner: Sender) -> Puppet:
+    """An ERC-20 that anybody may mint."""
+    return Puppet.deploy(owner, compile_solidity("tests/solidity/actors/Coin.sol")["Coin"])
+
+
+@pytest.fixture
+def in_token(
+    market: Counterparts, trained: TrainedModel, worker: Sender, requester: Sender, token: Puppet
+) -> Published:
+    """The model for 1,000,003 base units of `token`, of which the requester has plenty."""
+    published = market.publish(
+        trained.packaged.bundle, fee=1_000_003, token=token.address, name="in-token"
+    )
+    market.let_serve(published, worker.address)
+    requester.send(token.call("mint", requester.address, 10**12))
+    requester.send(token.call("approve", market.escrow.address, 10**12))
+    return published
+
+
+@pytest.fixture
+def consumer(
+    chain: Chain, compile_solidity: CompileSolidity, requester: Sender, owner: Sender
+) -> Puppet:
+    """`requester`, as an account that runs a contract's code (EIP-7702)."""
+    source = "tests/solidity/actors/HostileAccount.sol"
+    code = Puppet.deploy(owner, compile_solidity(source)["HostileAccount"])
+    chain.rpc("anvil_setCode", [requester.address, "0xef0100" + code.address[2:]])
+    return Puppet(chain, requester.address, code.abi)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
 from modelward.chain.events import InferenceFulfilled
 from modelward.chain.sender import Sender
+from modelward.commitments import result_salt
 from modelward.config import Config, load_config
 from modelward.content.store import ContentStore
 from modelward.deployment import deploy
@@ -146,7 +147,7 @@ def test_a_killed_worker_answers_exactly_once_after_a_restart_with_the_same_byte
         done = job(journal, placed)
         transactions = journal.transactions(*TransactionState)
     assert done.state is State.FINAL
-    assert done.answer == Fulfilment(answer.output, answer.commitment)
+    assert done.answer == Fulfilment(answer.output, answer.commitment, result_salt(placed.secret))
     assert [transaction.hash for transaction in transactions] == [answer.transaction_hash]
     if signed:
         assert transactions[0].raw == signed[0].raw

@@ -97,7 +97,7 @@ def test_a_bid_that_has_become_too_low_is_raised(
 ):
     placed = market.place(model, trained.row)
     with monkeypatch.context() as patch:
-        patch.setattr("modelward.chain.sender.choose_fees", lambda _: Fees(max_fee=1, tip=1))
+        patch.setattr("modelward.worker.admission.choose_fees", lambda *_: Fees(1, 1))
         with pytest.raises(Killed):
             make_worker(observer=dying_at(Milestone.SIGNED)).step()
 

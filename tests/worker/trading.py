@@ -22,6 +22,7 @@ from modelward.journal import Job, Journal
 from modelward.models.bundle import Bundle
 from modelward.pipeline.package import PackagedModel
 from modelward.terms import (
+    ETH,
     GWEI,
     ZERO_ADDRESS,
     Address,
@@ -85,11 +86,17 @@ class Counterparts:
         self.store = store
 
     def publish(
-        self, bundle: Bundle, *, fee: int = FEE, name: str = "breast-cancer", **changes: Any
+        self,
+        bundle: Bundle,
+        *,
+        fee: int = FEE,
+        token: Address = ETH,
+        name: str = "breast-cancer",
+        **changes: Any,
     ) -> Published:
         """Register a model open to all, publish a version of it, and store its bundle."""
         self.store.put(bundle.data)
-        terms = ModelTerms(fee=fee, payee_bps=PAYEE_BPS, max_delay=86_400, open=True)
+        terms = ModelTerms(fee=fee, token=token, payee_bps=PAYEE_BPS, max_delay=86_400, open=True)
         self.owner.send(self.registry.register_model(name, terms))
         model_id = commitments.model_id(self.owner.address, name)
         version = replace(
@@ -137,8 +144,9 @@ class Counterparts:
             **changes,
         )
         framed = frame_clear_input(secret, canonical_input) if payload is None else payload
+        value = offer.fee if offer.token == ETH else 0
         receipt = self.requester.send(
-            self.escrow.request(model.model_id, model.version_id, request, framed, value=offer.fee)
+            self.escrow.request(model.model_id, model.version_id, request, framed, value=value)
         )
         request_id = commitments.request_id(
             offer, request, chain_id=self.deployment.chain.chain_id, escrow=self.escrow.address
@@ -160,6 +168,11 @@ def job(journal: Journal, placed: Placed) -> Job:
     found = journal.job(placed.id)
     assert found is not None, "the journal does not know the request"
     return found
+
+
+def why(journal: Journal, placed: Placed) -> str:
+    """The reason the journal gives for where a request is."""
+    return job(journal, placed).reason or ""
 
 
 Answer = Callable[[], RPCResponse]

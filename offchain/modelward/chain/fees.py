@@ -9,7 +9,7 @@ from modelward.chain.encoding import quantity
 from modelward.errors import FeeTooHigh, RpcError
 
 if TYPE_CHECKING:
-    from modelward.chain.connection import Chain
+    from modelward.chain.connection import Block, Chain
 
 DEFAULT_TIP = 1_000_000_000
 """Tip where the node does not suggest one."""
@@ -21,6 +21,10 @@ class Fees:
 
     max_fee: int
     tip: int
+
+    def price(self, base_fee: int) -> int:
+        """What a unit of gas costs in a block with that base fee."""
+        return min(self.max_fee, base_fee + self.tip)
 
     def bumped(self, *, cap: int | None = None) -> Fees:
         """A bid that replaces this one: both parts at least 12.5 % higher, rounded up.
@@ -35,7 +39,7 @@ class Fees:
         return Fees(max_fee=max_fee, tip=min(_raised(self.tip), max_fee))
 
 
-def choose_fees(chain: Chain) -> Fees:
+def choose_fees(chain: Chain, head: Block | None = None) -> Fees:
     """The bid for a transaction sent now: room for the base fee to double, plus the node's tip.
 
     A block can raise the base fee by an eighth at most, so this holds for at least five full
@@ -43,7 +47,7 @@ def choose_fees(chain: Chain) -> Fees:
 
     Raises `FeeTooHigh` when the base fee alone is above the cap.
     """
-    base_fee = chain.head().base_fee
+    base_fee = (head or chain.head()).base_fee
     try:
         tip = quantity(chain.rpc("eth_maxPriorityFeePerGas"))
     except RpcError:

@@ -94,14 +94,15 @@ class Sender:
         gas: int | None = None,
         nonce: int | None = None,
         fees: Fees | None = None,
+        simulated: bool = False,
     ) -> SignedTransaction:
-        """Dry-run a call and sign its transaction, without sending it.
+        """Dry-run a call, unless that was just done, and sign its transaction without sending it.
 
         Raises `ContractRefused`, `InsufficientFunds` or `FeeTooHigh`; nothing was spent then.
         """
         if gas is None:
             gas = self.estimate(call)
-        elif call.to is not None:
+        elif call.to is not None and not simulated:
             self.chain.call(call.to, call.data, sender=self.address, value=call.value)
         fees = fees or choose_fees(self.chain)
         self._check_funds(call.value + gas * fees.max_fee)

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,12 +35,12 @@ def run_worker(
         typer.Option(metavar="URL", help="Where bundles are; else the store of deploy.toml."),
     ] = None,
     min_fee: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="AMOUNT",
             help='The least its share of a fee must be, such as "0.001 ether" or "50 gwei".',
         ),
-    ] = "0",
+    ] = None,
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Answer even when the gas costs more than it pays.")
     ] = False,
@@ -61,10 +62,13 @@ def run_worker(
     from modelward.content.store import ContentStore
     from modelward.deployment import load_deployment
     from modelward.terms import parse_amount
-    from modelward.worker import Policy, Worker, open_journal
+    from modelward.worker import Worker, open_journal
 
-    policy = Policy(min_pay=parse_amount(min_fee), allow_loss=allow_loss)
     settings = load_config(config)
+    policy = settings.worker
+    if min_fee is not None:
+        policy = replace(policy, min_pay=parse_amount(min_fee))
+    policy = replace(policy, allow_loss=allow_loss or policy.allow_loss)
     bundles = ContentStore(store or settings.store_url)
     chain = Chain.connect(settings.network(network))
     deployment = load_deployment(chain, settings)

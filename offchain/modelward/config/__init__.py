@@ -16,6 +16,7 @@ from modelward.config.model import (
     Finality,
     Network,
 )
+from modelward.config.policy import Policy, TokenPrice
 from modelward.config.read import FILE_NAME, load_config, starter
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "ContractSpec",
     "Finality",
     "Network",
+    "Policy",
+    "TokenPrice",
     "load_config",
     "starter",
 ]

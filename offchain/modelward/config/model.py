@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from modelward.config.policy import Policy
 from modelward.errors import ConfigurationError, UnknownNetwork
 
 DEVELOPMENT_CHAIN_ID = 31337
@@ -87,6 +88,7 @@ class Config:
     environment_password: str | None = field(default=None, repr=False)
     password_file: Path | None = None
     unresolved: Mapping[str, str] = field(default_factory=dict, repr=False)
+    worker: Policy = field(default_factory=Policy)
 
     @property
     def source(self) -> str:

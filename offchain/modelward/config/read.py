@@ -14,7 +14,9 @@ from typing import Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from modelward.config.model import Config, ContractSpec, Finality, Network
+from modelward.config.policy import Policy, TokenPrice
 from modelward.errors import ConfigurationError
+from modelward.terms import Address
 
 FILE_NAME = "deploy.toml"
 
@@ -90,7 +92,11 @@ class _Reader:
         self.unresolved: dict[str, str] = {}
 
     def config(self, document: Mapping[str, Any], home: Path) -> Config:
-        self.known("", document, {"default_network", "networks", "contracts", "accounts", "store"})
+        self.known(
+            "",
+            document,
+            {"default_network", "networks", "contracts", "accounts", "store", "worker"},
+        )
         root = self.file.parent if self.file else home
         networks = {
             name: self.network(name, self.table(f"networks.{name}", body))
@@ -120,6 +126,7 @@ class _Reader:
             environment_password=self.env.get("MODELWARD_PASSWORD") or None,
             password_file=Path(password_file).expanduser().absolute() if password_file else None,
             unresolved=MappingProxyType(self.unresolved),
+            worker=self.policy(self.table("worker", document.get("worker", {}))),
         )
 
     def network(self, name: str, body: Mapping[str, Any]) -> Network:
@@ -215,20 +222,62 @@ class _Reader:
             return url
         return (root / Path(rest if separator else url).expanduser()).as_uri()
 
-    def wei(self, key: str, value: object) -> int:
+    def policy(self, body: Mapping[str, Any]) -> Policy:
+        amounts = {"min_pay", "compute_cost", "max_spend", "refusal_budget"}
+        counts = {
+            "margin", "refuse_within", "max_input_bytes", "period", "max_requests", "patience",
+            "window", "batch",
+        }  # fmt: skip
+        switches = {"allow_loss", "refuse_unpriced"}
+        self.known("worker", body, amounts | counts | switches | {"tokens"})
+        values: dict[str, Any] = {}
+        for name, value in body.items():
+            key = f"worker.{name}"
+            if name in amounts:
+                values[name] = self.wei(key, value, least=0)
+            elif name in counts:
+                values[name] = self.positive(key, value)
+            elif name in switches:
+                values[name] = self.value(key, value, bool)
+            else:
+                values[name] = MappingProxyType(self.token_prices(self.table(key, value)))
+        return Policy(**values)
+
+    def token_prices(self, table: Mapping[str, Any]) -> dict[Address, TokenPrice]:
+        from eth_utils.address import to_checksum_address
+
+        prices = {}
+        for token, value in table.items():
+            key = f'worker.tokens."{token}"'
+            if not _ADDRESS.fullmatch(token):
+                raise self.error(key, "a token is named by its address")
+            body = self.table(key, value)
+            self.known(key, body, {"price", "decimals"})
+            for needed in ("price", "decimals"):
+                if needed not in body:
+                    raise self.error(f"{key}.{needed}", "it is missing")
+            decimals = self.value(f"{key}.decimals", body["decimals"], int)
+            if not 0 <= decimals <= 77:
+                raise self.error(f"{key}.decimals", "a token has 0 to 77 decimals")
+            price = TokenPrice(self.wei(f"{key}.price", body["price"]), decimals)
+            prices[Address(to_checksum_address(token))] = price
+        return prices
+
+    def wei(self, key: str, value: object, least: int = 1) -> int:
         """An amount of wei: a whole number, or a string such as "1.5 gwei"."""
         if isinstance(value, int):
-            return self.positive(key, value)
+            return self.positive(key, value, least)
         match = _WEI.fullmatch(value) if isinstance(value, str) else None
         if match is None or len(match[2] or "") > _DECIMALS[match[3]]:
             raise self.error(key, 'it must be whole wei, or such as "100 gwei"')
         decimals, fraction = _DECIMALS[match[3]], match[2] or ""
-        return self.positive(key, int(match[1] + fraction) * 10 ** (decimals - len(fraction)))
+        amount = int(match[1] + fraction) * 10 ** (decimals - len(fraction))
+        return self.positive(key, amount, least)
 
-    def positive(self, key: str, value: object) -> int:
+    def positive(self, key: str, value: object, least: int = 1) -> int:
         number = self.value(key, value, int)
-        if number <= 0:
-            raise self.error(key, "it must be above zero")
+        if number < least:
+            raise self.error(key, "it must be above zero" if least else "it must not be negative")
         return number
 
     def seconds(self, key: str, value: object) -> float:

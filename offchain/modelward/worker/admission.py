@@ -2,7 +2,7 @@
 
 The escrow itself is asked, by a dry run of the answer: is the request open, in time, and may this
 worker answer it? What it would cost is then held against what it pays. A refusal costs gas like an
-answer, so what does not pay for its gas is left alone rather than refused.
+answer and pays nothing, so it has a budget of its own; what is beyond it is left to expire.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelward.chain.connection import Block
-from modelward.chain.contracts import InferenceEscrow
-from modelward.chain.fees import choose_fees
+from modelward.chain.contracts import DataShare, InferenceEscrow
+from modelward.chain.fees import Fees, choose_fees
 from modelward.chain.sender import Sender
-from modelward.errors import AccessDenied, ContractRefused, FeeTooHigh
-from modelward.journal import Job
-from modelward.terms import format_amount
+from modelward.chain.transactions import Call
+from modelward.config import Policy
+from modelward.errors import ContractRefused, FeeTooHigh
+from modelward.journal import Fulfilment, Job, Journal, Outlay, Refusal
+from modelward.terms import ZERO_ADDRESS, Address, ModelId, RefusalReason, format_amount
+from modelward.worker.limits import Limits
 
-_PLACEHOLDER_COMMITMENT = b"\xff" * 32
-_PLACEHOLDER_OUTPUT = b"\0" + b"\xff" * 256
+_SOON, _LATER, _MUCH_LATER = 15, 60, 3_600
 
+LOOK_AGAIN = {
+    "AccessDenied": _MUCH_LATER,  # a grant, when it comes, is in an event
+    "DeadlinePassed": _MUCH_LATER,
+    "NotNamedWorker": _MUCH_LATER,
+    "NotVerifier": _MUCH_LATER,
+    "CallbackMismatch": _MUCH_LATER,
+    "OutputTooLong": _MUCH_LATER,
+    "OutputNotInline": _MUCH_LATER,
+}
+"""In how many seconds to look again at what a contract refuses, by its custom error; the end of a
+request, too, is in an event, but a reorganisation may take it back."""
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What a worker takes on.
-
-    `min_pay` is the least, in wei, that its share of a fee must be. `allow_loss` answers even when
-    the gas costs more than that share. No work begins with less than `margin` seconds to the
-    deadline; what is missing is waited for until `refuse_within` seconds before it. Time is told by
-    block timestamps.
-    """
-
-    min_pay: int = 0
-    allow_loss: bool = False
-    margin: int = 5
-    refuse_within: int = 30
+_PLACEHOLDER = Fulfilment(b"\0" + b"\xff" * 256, b"\xff" * 32, b"\xff" * 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,42 +45,157 @@ class Waiting:
     seconds: float
 
 
+def refused(error: ContractRefused) -> Waiting:
+    """What a dry run that a contract refuses comes to."""
+    return Waiting(error.message, LOOK_AGAIN.get(error.error, _SOON))
+
+
+def answering(escrow: InferenceEscrow, job: Job, answer: Fulfilment | Refusal) -> Call:
+    """The call that answers one request."""
+    if isinstance(answer, Refusal):
+        return escrow.refuse(job.offer, job.request, answer.reason)
+    if job.request.callback_gas:
+        if answer.result_salt is None:
+            raise ValueError("a callback needs the salt of its result")
+        return escrow.fulfil_with_callback(
+            job.offer, job.request, answer.result_salt, answer.output[1:]
+        )
+    return escrow.fulfil(job.offer, job.request, answer.commitment, answer.output)
+
+
 class Admission:
     """Judges requests for one worker account."""
 
-    def __init__(self, sender: Sender, escrow: InferenceEscrow, policy: Policy) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        escrow: InferenceEscrow,
+        data_share: DataShare,
+        policy: Policy,
+        journal: Journal,
+    ) -> None:
         self._sender = sender
         self._escrow = escrow
+        self._data_share = data_share
         self._policy = policy
+        self._journal = journal
+        self._limits: Limits | None = None
+        self._seen_at: bytes | None = None
+        self._fees: Fees | None = None
+        self._expiries: dict[tuple[Address, ModelId], int] = {}
 
-    def judge(self, job: Job, head: Block) -> Waiting | None:
-        """None when the request should be answered now, otherwise why not.
+    def judge(self, job: Job, head: Block) -> Waiting | Refusal | None:
+        """None when the request should be answered now, otherwise why not, or with which refusal.
 
         Raises `RpcUnavailable` or `RpcError`.
         """
-        policy, pay = self._policy, job.offer.worker_share
+        declined = self._terms_declined(job) or self._too_late(job, head)
+        if declined is not None:
+            return declined
+        size, most = len(job.placement.input), self._policy.max_input_bytes
+        if size > most:
+            return Refusal(
+                RefusalReason.INPUT_TOO_LONG, f"The input has {size} bytes, {most} are taken."
+            )
+        call = answering(self._escrow, job, _PLACEHOLDER)
+        try:
+            waiting = self._serving_ends_early(job, head)
+            if waiting is not None:
+                return waiting
+            gas = self._sender.estimate(call)  # with all that a callback may use
+            price = self.fees(head).price(head.base_fee)
+        except ContractRefused as error:
+            return refused(error)
+        except FeeTooHigh as error:
+            return Waiting(error.message, _SOON)
+        cost = gas * price
+        limits = self.limits(head)
+        too_many = limits.refusal_to_admit(job, cost, head.timestamp)
+        if too_many:
+            return Waiting(too_many, _LATER)
+        waiting = self.unprofitable([job], cost)
+        if waiting is None:
+            limits.note(
+                Outlay(job.request_id, job.request.requester, head.timestamp, cost, refuses=False)
+            )
+        return waiting
+
+    def unprofitable(self, jobs: list[Job], cost: int) -> Waiting | None:
+        """Why answering costs too much for what it pays, if `cost` wei of gas answer all `jobs`."""
+        policy = self._policy
+        pay = sum(policy.pay(job.offer) or 0 for job in jobs)
+        computing = policy.compute_cost * len(jobs)
+        if cost + computing <= pay or policy.allow_loss:
+            return None
+        beside = f" and {format_amount(computing)} of computing" if computing else ""
+        return Waiting(
+            f"answering costs about {format_amount(cost)} of gas{beside} "
+            f"and pays {format_amount(pay)}",
+            _LATER,
+        )
+
+    def withheld(self, job: Job, cost: int, head: Block) -> Waiting | None:
+        """Why a refusal that costs `cost` wei of gas is not sent, if the request is better left to
+        expire."""
+        waiting = self.unprofitable([job], cost)
+        if waiting is not None:
+            return Waiting(f"left to expire rather than refused: {waiting.reason}", _LATER)
+        beyond = self.limits(head).refusal_to_refuse(job, cost, head.timestamp)
+        if beyond:
+            return Waiting(f"left to expire rather than refused: {beyond}", _MUCH_LATER)
+        return None
+
+    def fees(self, head: Block) -> Fees:
+        """The bid for a transaction sent now, chosen once a block. Raises `FeeTooHigh`."""
+        self._look_at(head)
+        if self._fees is None:
+            self._fees = choose_fees(self._sender.chain, head)
+        return self._fees
+
+    def limits(self, head: Block) -> Limits:
+        """What went into each requester's requests so far."""
+        if self._limits is None:
+            since = head.timestamp - self._policy.period
+            self._limits = Limits(self._policy, self._journal.outlays(since))
+        return self._limits
+
+    def _terms_declined(self, job: Job) -> Waiting | Refusal | None:
+        policy, offer = self._policy, job.offer
+        if offer.verifier != ZERO_ADDRESS:
+            return Waiting(f"its answers go through the verifier {offer.verifier}", _MUCH_LATER)
+        pay = policy.pay(offer)
+        if pay is None:
+            reason = f"it pays in the token {offer.token}, which has no price here"
+            if policy.refuse_unpriced:
+                return Refusal(RefusalReason.MODE_UNSUPPORTED, reason)
+            return Waiting(reason, _MUCH_LATER)
         if pay < policy.min_pay:
             return Waiting(
-                f"it pays {format_amount(pay)}, less than {format_amount(policy.min_pay)}", 3600
-            )
-        if job.request.deadline - head.timestamp < policy.margin:
-            return Waiting("its deadline is too near", 3600)
-        call = self._escrow.fulfil(
-            job.offer, job.request, _PLACEHOLDER_COMMITMENT, _PLACEHOLDER_OUTPUT
-        )
-        try:
-            gas = self._sender.estimate(call)
-            fees = choose_fees(self._sender.chain)
-        except AccessDenied as refused:
-            return Waiting(refused.message, 3600)  # a grant, when it comes, is in an event
-        except ContractRefused as refused:
-            return Waiting(refused.message, 15)
-        except FeeTooHigh as error:
-            return Waiting(error.message, 15)
-        cost = gas * (head.base_fee + fees.tip)
-        if cost > pay and not policy.allow_loss:
-            return Waiting(
-                f"answering costs about {format_amount(cost)} of gas and pays {format_amount(pay)}",
-                60,
+                f"it pays {format_amount(pay)}, less than {format_amount(policy.min_pay)}",
+                _MUCH_LATER,
             )
         return None
+
+    def _too_late(self, job: Job, head: Block) -> Waiting | None:
+        if job.request.deadline - head.timestamp < self._policy.margin:
+            return Waiting("its deadline is too near", _MUCH_LATER)
+        return None
+
+    def _serving_ends_early(self, job: Job, head: Block) -> Waiting | None:
+        """Whether this worker's own grant could end before it has answered."""
+        self._look_at(head)
+        owner, model = job.offer.owner, job.offer.model_id
+        if (owner, model) not in self._expiries:
+            grant = self._data_share.grant_of(owner, self._sender.address, model)
+            self._expiries[owner, model] = grant.expiry
+        if 0 < self._expiries[owner, model] < job.request.deadline:
+            return Waiting(
+                "this worker's grant to serve the model has expired or will before the deadline",
+                _MUCH_LATER,
+            )
+        return None
+
+    def _look_at(self, head: Block) -> None:
+        if head.hash != self._seen_at:
+            self._seen_at, self._fees = head.hash, None
+            self._expiries.clear()

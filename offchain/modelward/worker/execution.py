@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from modelward.commitments import input_hash, result_commitment
+from modelward.commitments import input_hash, result_commitment, result_salt
 from modelward.content.references import fetch
 from modelward.content.store import ContentStore
 from modelward.errors import (
@@ -120,13 +120,11 @@ class Execution:
                 f"The output has {len(output)} bytes, an answer {MAX_OUTPUT_BYTES} at most.",
             )
         commitment = result_commitment(job.request_id, canonical_output, clear.secret)
-        return Fulfilment(output, commitment)
+        return Fulfilment(output, commitment, result_salt(clear.secret))
 
     def _read_input(self, job: Job) -> ClearInput:
         """The input, opened and checked against the request's hash."""
         request = job.request
-        if request.callback_gas:
-            raise _Declined(RefusalReason.MODE_UNSUPPORTED, "A callback is asked for.")
         try:
             payload = Payload.decoded(job.placement.input)
             with _waiting_for(RefusalReason.INPUT_UNAVAILABLE):
@@ -162,7 +160,7 @@ class Execution:
                 content,
                 sealed=request.reply_key != ZERO_HASH,
                 store=self._store,
-                inline_only=bool(request.flags & INLINE_ONLY),
+                inline_only=bool(request.flags & INLINE_ONLY or request.callback_gas),
             )
 
     def _predict(self, owner: Address, version: Version, canonical_input: bytes) -> bytes:

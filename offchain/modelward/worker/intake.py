@@ -23,7 +23,7 @@ from modelward.commitments import request_id
 from modelward.deployment import Deployment
 from modelward.errors import ReorganisedTooDeep, RpcUnavailable
 from modelward.journal import Checkpoint, Ending, Journal, Placement, State
-from modelward.terms import ETH, ZERO_ADDRESS, Address, RefusalReason, RequestId
+from modelward.terms import ZERO_ADDRESS, Address, RefusalReason, RequestId
 
 _log = logging.getLogger(__name__)
 
@@ -146,8 +146,6 @@ class Intake:
             return None
         offer, request = event.offer, event.request
         if request.worker not in (ZERO_ADDRESS, self._account):
-            return None
-        if offer.verifier != ZERO_ADDRESS or offer.token != ETH:
             return None
         own_id = request_id(offer, request, chain_id=self._chain.chain_id, escrow=self._escrow)
         if own_id != event.request_id:

@@ -11,6 +11,7 @@ from pathlib import Path
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
 from modelward.chain.sender import Sender
+from modelward.config import Policy
 from modelward.content.store import ContentStore
 from modelward.deployment import Deployment
 from modelward.errors import (
@@ -25,7 +26,7 @@ from modelward.journal import Answer, Identity, Job, Journal, Refusal, State, de
 from modelward.models.sandbox import Sandbox
 from modelward.sdk.keyring import Keyring
 from modelward.terms import RequestId
-from modelward.worker.admission import Admission, Policy, Waiting
+from modelward.worker.admission import Admission, Waiting
 from modelward.worker.execution import AnswerDelayed, Execution
 from modelward.worker.intake import Intake, Reading
 from modelward.worker.milestones import Milestone, Observer
@@ -134,7 +135,7 @@ class Worker:
         self._postponed = _Postponements()
         self._stop = threading.Event()
         self._intake = Intake(chain, deployment, account.address, journal)
-        self._admission = Admission(sender, escrow, self.policy)
+        self._admission = Admission(sender, escrow, deployment.data_share, self.policy, journal)
         self._execution = Execution(
             VersionReader(chain, deployment),
             store,
@@ -143,7 +144,7 @@ class Worker:
             chain_id=chain.chain_id,
             escrow=escrow.address,
         )
-        self._settlement = Settlement(sender, escrow, journal, self._observe)
+        self._settlement = Settlement(sender, escrow, journal, self._admission, self._observe)
 
     def close(self) -> None:
         """End the process that predicts, unless it was given a sandbox of somebody else's."""
@@ -244,12 +245,12 @@ class Worker:
 
     def _compute(self, job: Job) -> None:
         head = self.chain.head()
-        waiting = self._admission.judge(job, head)
-        if waiting is not None:
-            self._wait(job, waiting)
+        verdict = self._admission.judge(job, head)
+        if isinstance(verdict, Waiting):
+            self._wait(job, verdict)
             return
         try:
-            answer: Answer = self._execution.answer(job)
+            answer: Answer = verdict or self._execution.answer(job)
         except AnswerDelayed as error:
             if job.request.deadline - head.timestamp > self.policy.refuse_within:
                 self._wait(job, Waiting(error.message, 0))

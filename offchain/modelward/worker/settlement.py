@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 
+from modelward.chain.connection import Block
 from modelward.chain.contracts import InferenceEscrow
 from modelward.chain.events import InferenceFulfilled, InferenceRefused, decode_event
 from modelward.chain.sender import Sender
@@ -21,10 +22,10 @@ from modelward.errors import (
     Underpriced,
     WrongNonce,
 )
-from modelward.journal import Fulfilment, Job, Journal, Refusal, SignedAnswer, State
+from modelward.journal import Job, Journal, Outlay, Refusal, SignedAnswer, State
 from modelward.journal.states import PENDING, TransactionState
 from modelward.terms import RequestId
-from modelward.worker.admission import Waiting
+from modelward.worker.admission import Admission, Waiting, answering, refused
 from modelward.worker.milestones import Milestone, Observer
 
 MAX_FAILURES = 3
@@ -37,11 +38,17 @@ class Settlement:
     """Sends the answers of one worker account."""
 
     def __init__(
-        self, sender: Sender, escrow: InferenceEscrow, journal: Journal, observe: Observer
+        self,
+        sender: Sender,
+        escrow: InferenceEscrow,
+        journal: Journal,
+        admission: Admission,
+        observe: Observer,
     ) -> None:
         self._sender = sender
         self._escrow = escrow
         self._journal = journal
+        self._admission = admission
         self._observe = observe
 
     def follow(self) -> list[RequestId]:
@@ -77,11 +84,22 @@ class Settlement:
             return Waiting("an earlier transaction has not been accepted yet", 0)
         if job.failures >= MAX_FAILURES:
             return Waiting(f"{job.failures} transactions failed: {job.reason}", 3600)
+        if job.answer is None:
+            raise ValueError("the job has no answer")
         with self._sender.turn():
             try:
-                signed = self._sender.prepare(self._call(job), nonce=self._free_nonce())
-            except ContractRefused as refused:
-                return Waiting(refused.message, 15)
+                head = self._sender.chain.head()
+                call = answering(self._escrow, job, job.answer)
+                gas, fees = self._sender.estimate(call), self._admission.fees(head)
+                price = fees.price(head.base_fee)
+                waiting = self._too_dear(job, gas * price, head)
+                if waiting is not None:
+                    return waiting
+                signed = self._sender.prepare(
+                    call, gas=gas, nonce=self._free_nonce(), fees=fees, simulated=True
+                )
+            except ContractRefused as error:
+                return refused(error)
             except (FeeTooHigh, InsufficientFunds) as error:
                 return Waiting(error.message, 15)
             self._observe(Milestone.PREPARED, job.request_id)
@@ -92,8 +110,19 @@ class Settlement:
                 gas=signed.gas,
                 max_fee=signed.fees.max_fee,
                 tip=signed.fees.tip,
+                signed_at=head.timestamp,
+                price=price,
             )
             self._journal.record_signed(answer, [job.request_id])
+            self._admission.limits(head).note(
+                Outlay(
+                    job.request_id,
+                    job.request.requester,
+                    head.timestamp,
+                    gas * price,
+                    refuses=isinstance(job.answer, Refusal),
+                )
+            )
             self._observe(Milestone.SIGNED, job.request_id)
             dropped = self._broadcast(answer, signed, [job.request_id])
         return Waiting("its transaction was not accepted", 1) if dropped else None
@@ -190,13 +219,10 @@ class Settlement:
             nonce += 1
         return nonce
 
-    def _call(self, job: Job) -> Call:
-        match job.answer:
-            case Fulfilment(output=output, commitment=commitment):
-                return self._escrow.fulfil(job.offer, job.request, commitment, output)
-            case Refusal(reason=reason):
-                return self._escrow.refuse(job.offer, job.request, reason)
-        raise ValueError("the job has no answer")
+    def _too_dear(self, job: Job, cost: int, head: Block) -> Waiting | None:
+        if isinstance(job.answer, Refusal):
+            return self._admission.withheld(job, cost, head)
+        return self._admission.unprofitable([job], cost)
 
     def _dry_run(self, call: Call) -> None:
         if call.to is not None:

@@ -437,6 +437,10 @@ class JournalUnavailable(Unavailable):
     """The worker's journal cannot be read or written."""
 
 
+class Superseded(Unavailable):
+    """Somebody else went on with it meanwhile: the chain, or another worker on the journal."""
+
+
 class JournalInUse(JournalUnavailable):
     """Another worker uses the journal; `holder` is its process id as far as known."""
 

@@ -201,7 +201,7 @@ def test_transactions_come_in_the_order_of_their_nonces(journal):
 def test_why_a_request_waits_is_kept(journal, request_):
     journal.record_reason(request_.request_id, "no grant yet")
     job = journal.job(request_.request_id)
-    assert (job.state, job.reason) == (State.SEEN, "no grant yet")
+    assert (job.state, job.reason) == (State.CONFIRMED, "no grant yet")
 
 
 @pytest.fixture

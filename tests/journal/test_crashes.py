@@ -220,10 +220,10 @@ class JournalMachine(RuleBasedStateMachine):
                 moment,
             )
 
-    @precondition(lambda self: self.journal.job_ids(State.SEEN))
+    @precondition(lambda self: self.journal.job_ids(State.CONFIRMED))
     @rule(data=st.data(), moment=MOMENTS, refuse=st.booleans())
     def answer(self, data: st.DataObject, moment: int, refuse: bool) -> None:
-        request_id = data.draw(st.sampled_from(self.journal.job_ids(State.SEEN)))
+        request_id = data.draw(st.sampled_from(self.journal.job_ids(State.CONFIRMED)))
         job = self.journal.job(request_id)
         assert job is not None
         answer: Answer = fulfilment(job.placement)

@@ -25,7 +25,7 @@ def test_the_cursor_moves_with_what_was_read(journal):
     assert journal.cursor() == block(9)
     job = journal.job(request.request_id)
     assert job.placement == request
-    assert (job.state, job.on_chain, job.answer, job.failures) == (State.SEEN, True, None, 0)
+    assert (job.state, job.on_chain, job.answer, job.failures) == (State.CONFIRMED, True, None, 0)
 
 
 @pytest.mark.parametrize(("first", "last"), [(11, 12), (9, 12), (0, 12), (10, 9)])
@@ -105,8 +105,8 @@ def test_jobs_are_told_by_state_nearest_deadline_first(journal):
     journal.advance(0, block(1), placed=[late, soon, done])
     journal.record_answer(done.request_id, fulfilment(done))
 
-    assert journal.job_ids(State.SEEN) == [soon.request_id, late.request_id]
-    assert journal.counts() == {State.SEEN: 2, State.COMPUTED: 1}
+    assert journal.job_ids(State.CONFIRMED) == [soon.request_id, late.request_id]
+    assert journal.counts() == {State.CONFIRMED: 2, State.COMPUTED: 1}
 
 
 def test_only_the_newest_checkpoints_are_kept(journal):
@@ -141,12 +141,12 @@ def test_a_request_that_was_dropped_is_no_work_until_it_is_placed_again(journal)
     journal.advance(2, block(2), placed=[request])
 
     assert journal.rewind(block(1)) == [request.request_id]
-    assert journal.job_ids(State.SEEN) == []
+    assert journal.job_ids(State.CONFIRMED) == []
     assert not journal.job(request.request_id).on_chain
 
     again = replace(request, block_number=4, block_hash=block(4, "b").hash)
     journal.advance(2, block(4, "b"), placed=[again])
-    assert journal.job_ids(State.SEEN) == [request.request_id]
+    assert journal.job_ids(State.CONFIRMED) == [request.request_id]
     assert journal.job(request.request_id).placement == again
 
 
@@ -212,7 +212,7 @@ def test_an_end_by_somebody_else_that_was_dropped_leaves_what_there_was(journal,
 
     journal.rewind(block(1))
 
-    expected = State.COMPUTED if answer else State.SEEN
+    expected = State.COMPUTED if answer else State.CONFIRMED
     assert journal.job(request.request_id).state is expected
 
 
@@ -224,7 +224,7 @@ def test_an_expiry_that_was_dropped_is_taken_back(journal):
 
     journal.rewind(block(1))
 
-    assert journal.job(request.request_id).state is State.SEEN
+    assert journal.job(request.request_id).state is State.CONFIRMED
     journal.advance(2, block(4, "b"))  # the deadline itself: START + 4
     assert block(4, "b").timestamp == START + 4
-    assert journal.job(request.request_id).state is State.SEEN
+    assert journal.job(request.request_id).state is State.CONFIRMED

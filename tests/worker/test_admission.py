@@ -16,7 +16,7 @@ WORKERS_SHARE = FEE - FEE * PAYEE_BPS // 10_000
 def reason(worker, placed):
     """Why the request waits, as the journal tells."""
     waiting = job(worker.journal, placed)
-    assert waiting.state is State.SEEN
+    assert waiting.state is State.CONFIRMED
     return waiting.reason
 
 

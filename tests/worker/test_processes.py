@@ -134,7 +134,7 @@ def test_a_killed_worker_answers_exactly_once_after_a_restart_with_the_same_byte
     with Journal(place, site.identity) as journal:
         left = job(journal, placed)
         signed = journal.transactions(*TransactionState)
-    assert left.state is (State.SEEN if point is Milestone.ANSWERED else State.SIGNED)
+    assert left.state is (State.CONFIRMED if point is Milestone.ANSWERED else State.SIGNED)
     sent = point is Milestone.BROADCAST
     assert (site.market.status(placed) is RequestStatus.FULFILLED) == sent
 

@@ -102,7 +102,7 @@ def _introduce(deployment: Deployment, account: Account, journal: Journal) -> No
     typer.echo(f"worker   {account.name} {account.address}, balance {balance}")
     typer.echo(f"chain    {chain.chain_id}, genesis 0x{chain.genesis_hash.hex()[:8]}…")
     typer.echo(f"escrow   {deployment.escrow.address}")
-    typer.echo(f"journal  {journal.file}")
+    typer.echo(f"journal  {journal.place}")
     models = servable_models(chain, deployment, account.address)
     for model in models:
         name = model.name if model.name.isprintable() else ascii(model.name)

@@ -2,10 +2,11 @@
 
 One row per request; every step is one database transaction, and the cursor moves in the same one
 as the rows it leads to. Outputs, commitments and signed transactions are on disk before the
-network sees them.
+network sees them. A SQLite file serves one worker, PostgreSQL as many as share a queue.
 """
 
 from modelward.journal.journal import KEPT_CHECKPOINTS, Journal, default_path
+from modelward.journal.leases import Heartbeat, Lease
 from modelward.journal.records import (
     Advance,
     Answer,
@@ -29,9 +30,11 @@ __all__ = [
     "Checkpoint",
     "Ending",
     "Fulfilment",
+    "Heartbeat",
     "Identity",
     "Job",
     "Journal",
+    "Lease",
     "Outlay",
     "Placement",
     "Refusal",

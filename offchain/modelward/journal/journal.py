@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,18 +17,21 @@ from sqlalchemy import (
     Engine,
     Row,
     and_,
+    case,
     delete,
     exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
 
-from modelward.errors import JournalUnavailable, WrongChain, WrongJournal
+from modelward.errors import JournalUnavailable, ReorganisedTooDeep, Superseded
 from modelward.journal import schema
-from modelward.journal.database import locate, open_engine, unavailable_on_failure
+from modelward.journal.database import clock, locate, open_engine, unavailable_on_failure
 from modelward.journal.encoding import decode_offer, decode_request, encode_offer, encode_request
+from modelward.journal.leases import LEASE_SECONDS, Heartbeat, Lease, new_instance
 from modelward.journal.lock import JournalLock
 from modelward.journal.migrations import migrate
 from modelward.journal.records import (
@@ -43,8 +47,9 @@ from modelward.journal.records import (
     Refusal,
     SignedAnswer,
 )
+from modelward.journal.registration import register, take_everything
 from modelward.journal.states import ENDS, PENDING, State, TransactionState
-from modelward.terms import RefusalReason, RequestId
+from modelward.terms import ZERO_ADDRESS, Address, RefusalReason, RequestId
 
 KEPT_CHECKPOINTS = 128
 """How many checkpoints below the cursor are kept to find a common ancestor by."""
@@ -53,8 +58,16 @@ _jobs = schema.jobs.c
 _checkpoints = schema.checkpoints.c
 _transactions = schema.transactions.c
 _carried = schema.carried.c
+_queues = schema.queues.c
+_accounts = schema.identity.c
+
+_LEASES = {
+    Lease.READING: (schema.queues, _queues.reader, _queues.reader_until),
+    Lease.SENDING: (schema.identity, _accounts.sender, _accounts.sender_until),
+}
 
 _SUPERSEDED = (TransactionState.REPLACED, TransactionState.DROPPED)
+_UNSENT = (State.CONFIRMED, State.COMPUTED)
 _WITH_AN_ANSWER = (State.COMPUTED, State.SIGNED, State.SENT)
 
 
@@ -72,42 +85,69 @@ def default_path(directory: Path, identity: Identity) -> Path:
 
 
 class Journal:
-    """What one worker account has read, done and signed for one escrow.
+    """What the workers of one escrow have read, done and signed.
 
     Every method that writes is one database transaction: after it returned, what it wrote is on
     disk; if it did not, nothing was written. Methods raise `JournalUnavailable` when the database
-    fails, and `ValueError` for a step that the life of a request does not have.
+    fails, `Superseded` when the chain or another worker went on meanwhile, and `ValueError` for a
+    step that the life of a request does not have.
 
-    A journal is used by one process at a time, and by one thread of it.
+    A file is used by one process at a time, which holds everything in it. A shared database is used
+    by any number: each holds what it reads, computes or sends by a lease, which `heartbeat`
+    prolongs and `close` gives up.
     """
 
-    def __init__(self, place: str | Path, identity: Identity) -> None:
-        """Open the journal at `place` (a path, or a sqlite URL), making it where there is none.
+    def __init__(
+        self, place: str | Path, identity: Identity, *, lease: float = LEASE_SECONDS
+    ) -> None:
+        """Open the journal at `place` (a path, or a sqlite or postgresql URL), making it where
+        there is none. Leases end after `lease` seconds of silence.
 
         Raises:
             ConfigurationError: `place` is a URL that cannot hold a journal.
-            JournalInUse: another process uses it.
+            JournalInUse: another process uses the file.
             JournalUnavailable: it cannot be read or written.
             WrongChain: it was written on another chain, or for another escrow.
             WrongJournal: it was written for another account.
         """
-        self.file = locate(place)
+        self.place = locate(place)
         self.identity = identity
-        _make_private(self.file)
-        self._lock = JournalLock(self.file.with_name(self.file.name + ".lock"))
-        self._engine: Engine = open_engine(self.file)
+        self.instance = new_instance()
+        self.lease = lease
+        self._lock: JournalLock | None = None
+        if self.place.file is not None:
+            _make_private(self.place.file)
+            self._lock = JournalLock(self.place.file.with_name(self.place.file.name + ".lock"))
         try:
-            with unavailable_on_failure(self.file):
+            self._engine: Engine = open_engine(self.place)
+            self._now = clock(self._engine)
+            with unavailable_on_failure(self.place):
                 migrate(self._engine)
-                self._check_identity()
+                with self._engine.begin() as connection:
+                    register(connection, self.place, identity)
+                    if self._lock is not None:
+                        take_everything(connection, self.instance)
         except BaseException:
-            self.close()
+            self._release_lock()
             raise
 
+    @property
+    def file(self) -> Path | None:
+        """The journal's file; None where it is in a shared database."""
+        return self.place.file
+
+    @property
+    def shared(self) -> bool:
+        """Whether other workers may use the journal now."""
+        return self._lock is None
+
     def close(self) -> None:
-        """Let go of the database and the lock; again is harmless."""
+        """Let go of leases, database and lock; again is harmless."""
+        if self.shared:
+            with contextlib.suppress(JournalUnavailable):
+                self._let_go()
         self._engine.dispose()
-        self._lock.release()
+        self._release_lock()
 
     def __enter__(self) -> Self:
         return self
@@ -145,10 +185,13 @@ class Journal:
         return None if row is None else _read_job(row)
 
     def job_ids(self, *states: State) -> list[RequestId]:
-        """The requests in these states that are on chain, the nearest deadline first."""
+        """The requests in these states that are on chain, the nearest deadline first.
+
+        Left out are those of other accounts and those another worker holds.
+        """
         query = (
             select(_jobs.request_id)
-            .where(self._here(_jobs), _jobs.state.in_(states), _jobs.on_chain)
+            .where(self._here(_jobs), _jobs.state.in_(states), _jobs.on_chain, self._workable())
             .order_by(_jobs.deadline, _jobs.request_id)
         )
         with self._reading() as connection:
@@ -207,6 +250,12 @@ class Journal:
             for row in rows
         ]
 
+    def accounts(self) -> frozenset[Address]:
+        """The accounts that answer requests of this queue."""
+        query = select(_accounts.account).where(self._here(_accounts))
+        with self._reading() as connection:
+            return frozenset(Address(account) for account in connection.scalars(query))
+
     def counts(self) -> dict[State, int]:
         """How many requests are in each state."""
         query = select(_jobs.state, func.count()).where(self._here(_jobs)).group_by(_jobs.state)
@@ -228,6 +277,114 @@ class Journal:
         """Everything the account ever signed for a nonce: at most one of them is ever mined."""
         return self._transactions(_transactions.nonce == nonce)
 
+    # --- sharing the work ------------------------------------------------------------------------
+
+    def hold(self, lease: Lease) -> bool:
+        """Take or prolong a lease; False while another worker holds it."""
+        if not self.shared:
+            return True
+        table, holder, until = _LEASES[lease]
+        free = or_(holder == self.instance, until <= self._now)
+        with self._writing() as connection:
+            taken = connection.execute(
+                update(table)
+                .where(self._leased(lease), free)
+                .values({holder: self.instance, until: self._now + self.lease})
+            )
+        return taken.rowcount == 1
+
+    def heartbeat(self) -> None:
+        """Prolong every lease this worker holds, and free requests whose worker fell silent."""
+        if not self.shared:
+            return
+        end = self._now + self.lease
+        with self._writing() as connection:
+            for table, holder, until in _LEASES.values():
+                connection.execute(
+                    update(table).where(holder == self.instance, until > 0).values({until: end})
+                )
+            connection.execute(
+                update(schema.jobs)
+                .where(_jobs.holder == self.instance, _jobs.held_until > 0)
+                .values(held_until=end)
+            )
+            connection.execute(
+                update(schema.jobs)
+                .where(
+                    self._here(_jobs),
+                    _jobs.state == State.COMPUTING,
+                    _jobs.held_until <= self._now,
+                )
+                .values(state=State.CONFIRMED)
+            )
+
+    def beating(self) -> Heartbeat:
+        """A context in which the leases are prolonged in the background."""
+        return Heartbeat(self.heartbeat, self.lease / 4)
+
+    def claim(self, request_ids: Sequence[RequestId]) -> list[Job]:
+        """confirmed -> computing, for those of these requests that no other worker computes.
+
+        Returns their jobs, the nearest deadline first; `attempts` counts this one.
+        """
+        states = (State.CONFIRMED, State.COMPUTING)
+        free = (
+            select(_jobs.request_id)
+            .where(
+                self._here(_jobs),
+                _jobs.request_id.in_(request_ids),
+                _jobs.state.in_(states),
+                _jobs.on_chain,
+                self._workable(),
+            )
+            .with_for_update(skip_locked=True)
+        )
+        with self._writing() as connection:
+            mine = and_(self._here(_jobs), _jobs.request_id.in_(connection.scalars(free).all()))
+            connection.execute(
+                update(schema.jobs)
+                .where(mine)
+                .values(
+                    state=State.COMPUTING,
+                    attempts=_jobs.attempts + 1,
+                    holder=self.instance,
+                    held_until=self._lease_end(),
+                )
+            )
+            rows = connection.execute(
+                select(schema.jobs).where(mine).order_by(_jobs.deadline, _jobs.request_id)
+            )
+            return [_read_job(row) for row in rows]
+
+    def release(self, request_ids: Sequence[RequestId]) -> None:
+        """computing -> confirmed: their answers cannot be computed now, for no fault of theirs.
+
+        Computed ones are left for another worker to send. The attempt does not count.
+        """
+        mine = and_(
+            self._here(_jobs), _jobs.request_id.in_(request_ids), _jobs.holder == self.instance
+        )
+        with self._writing() as connection:
+            connection.execute(
+                update(schema.jobs)
+                .where(mine, _jobs.state == State.COMPUTING)
+                .values(state=State.CONFIRMED, attempts=_jobs.attempts - 1)
+            )
+            connection.execute(update(schema.jobs).where(mine).values(held_until=0))
+
+    def halt(self, reason: str) -> None:
+        """Let no worker on this queue sign anything any more, for that reason."""
+        with self._writing() as connection:
+            connection.execute(
+                update(schema.queues).where(self._here(_queues)).values(halted=_text(reason))
+            )
+
+    def halted(self) -> str | None:
+        """Why the queue was halted; None while it runs."""
+        query = select(_queues.halted).where(self._here(_queues))
+        with self._reading() as connection:
+            return connection.scalar(query)
+
     # --- following the chain ---------------------------------------------------------------------
 
     def advance(
@@ -247,18 +404,33 @@ class Journal:
 
         Raises:
             ValueError: `first` is not the block after the cursor.
+            Superseded: this worker does not hold the reading of the chain.
         """
-        cursor = self.cursor()
-        if (cursor is not None and first != cursor.number + 1) or to.number < first:
-            raise ValueError(f"blocks {first} to {to.number} do not follow {cursor}")
         endings = {ending.request_id: ending for ending in ended}
         new: list[RequestId] = []
         over: list[RequestId] = []
-        with self._writing() as connection:
+        with self._holding(Lease.READING) as connection:
+            cursor = connection.scalar(
+                select(func.max(_checkpoints.number)).where(self._here(_checkpoints))
+            )
+            if (cursor is not None and first != cursor + 1) or to.number < first:
+                raise ValueError(f"blocks {first} to {to.number} do not follow {cursor}")
+            noticed = self._noticed(connection)
             for placement in placed:
                 if not self._anchor(connection, placement) and placement.request_id not in endings:
-                    self._insert(connection, placement)
+                    self._insert(connection, placement, State.CONFIRMED)
                     new.append(placement.request_id)
+                if placement.request_id in noticed:
+                    new.append(placement.request_id)
+            connection.execute(
+                update(schema.jobs)
+                .where(
+                    self._here(_jobs),
+                    _jobs.state == State.SEEN,
+                    _jobs.block_number <= to.number,
+                )
+                .values(on_chain=False)
+            )
             over += [id_ for id_, ending in endings.items() if self._end(connection, ending)]
             over += self._expire(connection, to)
             connection.execute(
@@ -269,6 +441,22 @@ class Journal:
             self._forget_checkpoints(connection)
         return Advance(tuple(new), tuple(over))
 
+    def notice(self, placed: Sequence[Placement]) -> tuple[RequestId, ...]:
+        """Record requests of blocks above the cursor, which may yet be dropped, as seen.
+
+        Requests known already are left as they are. Returns what is new.
+        """
+        new: list[RequestId] = []
+        with self._holding(Lease.READING) as connection:
+            for placement in placed:
+                known = connection.execute(
+                    select(_jobs.on_chain).where(self._job(placement.request_id))
+                ).one_or_none()
+                if known is None:
+                    self._insert(connection, placement, State.SEEN)
+                    new.append(placement.request_id)
+        return tuple(new)
+
     def rewind(self, to: Checkpoint) -> list[RequestId]:
         """Undo what blocks after `to` said, after a reorganisation, and return what it touched.
 
@@ -277,6 +465,7 @@ class Journal:
 
         Raises:
             ValueError: `to` is not a checkpoint.
+            Superseded: this worker does not hold the reading of the chain.
         """
         if to not in self.checkpoints():
             raise ValueError(f"block {to.number} is not a checkpoint")
@@ -287,7 +476,7 @@ class Journal:
         unmined = select(_transactions.hash).where(
             _transactions.chain_id == self.identity.chain_id, _transactions.block_number > after
         )
-        with self._writing() as connection:
+        with self._holding(Lease.READING) as connection:
             affected = [RequestId(request_id) for request_id in connection.scalars(touched)]
             hashes = list(connection.scalars(unmined))
             connection.execute(
@@ -304,11 +493,13 @@ class Journal:
                 affected += self._unmine(connection, transaction_hash)
             reopened = select(schema.jobs).where(self._here(_jobs), _jobs.ended_at_block > after)
             for row in connection.execute(reopened).all():
+                state = self._resting_state(connection, row)
                 connection.execute(
                     update(schema.jobs)
                     .where(self._job(row.request_id))
                     .values(
-                        state=self._resting_state(connection, row),
+                        state=state,
+                        transaction_hash=None if state in _UNSENT else row.transaction_hash,
                         ended_at_block=None,
                         reason="a reorganisation dropped its end",
                     )
@@ -318,7 +509,13 @@ class Journal:
     # --- answering -------------------------------------------------------------------------------
 
     def record_answer(self, request_id: RequestId, answer: Answer) -> None:
-        """seen -> computed: the answer is on disk."""
+        """confirmed or computing -> computed: the answer is on disk.
+
+        Who cannot send it leaves it to a worker that can.
+
+        Raises:
+            Superseded: the request ended, or another worker has taken it over.
+        """
         values: dict[str, Any] = {"state": State.COMPUTED, "reason": None}
         if isinstance(answer, Fulfilment):
             values |= {
@@ -327,15 +524,21 @@ class Journal:
                 "result_salt": answer.result_salt,
             }
         else:
-            values |= {"refusal": int(answer.reason), "refusal_detail": answer.detail}
+            values |= {"refusal": int(answer.reason), "refusal_detail": _text(answer.detail)}
         with self._writing() as connection:
-            self._step(connection, self._job(request_id), (State.SEEN,), values)
+            kept = self._lease_end() if self._holds(connection, Lease.SENDING) else 0
+            self._step(
+                connection,
+                request_id,
+                (State.CONFIRMED, State.COMPUTING),
+                values | {"holder": self.instance, "held_until": kept},
+            )
 
     def record_reason(self, request_id: RequestId, reason: str) -> None:
         """Note why a request is where it is."""
         with self._writing() as connection:
             connection.execute(
-                update(schema.jobs).where(self._job(request_id)).values(reason=reason)
+                update(schema.jobs).where(self._job(request_id)).values(reason=_text(reason))
             )
 
     def record_signed(
@@ -350,8 +553,13 @@ class Journal:
         It may be one that was dropped before: the same nonce and fees give the same bytes. With
         `replaces`, it takes the place of the pending transaction of that hash; requests that one
         carried and this one does not are computed again.
+
+        Raises:
+            ReorganisedTooDeep: the queue was halted.
+            Superseded: a request ended, or another worker has it or the account.
         """
-        with self._writing() as connection:
+        with self._holding(Lease.SENDING) as connection:
+            self._require_running(connection)
             if replaces is not None:
                 self._move_transaction(connection, replaces, PENDING, TransactionState.REPLACED)
                 self._release(
@@ -376,9 +584,16 @@ class Journal:
             for request_id in request_ids:
                 self._step(
                     connection,
-                    self._job(request_id),
+                    request_id,
                     (State.COMPUTED,),
-                    {"state": State.SIGNED, "transaction_hash": signed.hash, "reason": None},
+                    {
+                        "state": State.SIGNED,
+                        "transaction_hash": signed.hash,
+                        "account": self.identity.account,
+                        "holder": self.instance,
+                        "held_until": 0,
+                        "reason": None,
+                    },
                 )
                 connection.execute(
                     insert(schema.carried).values(
@@ -390,7 +605,7 @@ class Journal:
 
     def record_sent(self, transaction_hash: bytes) -> None:
         """signed -> sent: the network took the transaction."""
-        with self._writing() as connection:
+        with self._holding(Lease.SENDING) as connection:
             self._move_transaction(
                 connection, transaction_hash, (TransactionState.SIGNED,), TransactionState.SENT
             )
@@ -410,7 +625,7 @@ class Journal:
         was signed for its nonce can no longer be mined.
         """
         passed_over = skipped or {}
-        with self._writing() as connection:
+        with self._holding(Lease.SENDING) as connection:
             carried = self._use_nonce(
                 connection, transaction_hash, TransactionState.MINED, block_number, block_hash
             )
@@ -433,14 +648,14 @@ class Journal:
 
     def record_unmined(self, transaction_hash: bytes) -> None:
         """mined -> sent: the block that held the transaction is gone."""
-        with self._writing() as connection:
+        with self._holding(Lease.SENDING) as connection:
             self._unmine(connection, transaction_hash)
 
     def record_failed(
         self, transaction_hash: bytes, block_number: int, block_hash: bytes, reason: str
     ) -> None:
         """signed or sent -> computed: the transaction was mined and reverted."""
-        with self._writing() as connection:
+        with self._holding(Lease.SENDING) as connection:
             carried = self._use_nonce(
                 connection, transaction_hash, TransactionState.FAILED, block_number, block_hash
             )
@@ -450,7 +665,7 @@ class Journal:
 
     def record_dropped(self, transaction_hash: bytes, reason: str) -> None:
         """signed or sent -> computed: the transaction can no longer be mined, or was given up."""
-        with self._writing() as connection:
+        with self._holding(Lease.SENDING) as connection:
             self._move_transaction(connection, transaction_hash, PENDING, TransactionState.DROPPED)
             self._release(connection, _jobs.transaction_hash == transaction_hash, reason)
 
@@ -464,16 +679,22 @@ class Journal:
                 on_chain=True,
                 block_number=placement.block_number,
                 block_hash=placement.block_hash,
+                state=case((_jobs.state == State.SEEN, State.CONFIRMED), else_=_jobs.state),
             )
         )
         return known.rowcount == 1
 
-    def _insert(self, connection: Connection, placement: Placement) -> None:
+    def _noticed(self, connection: Connection) -> set[RequestId]:
+        query = select(_jobs.request_id).where(self._here(_jobs), _jobs.state == State.SEEN)
+        return {RequestId(request_id) for request_id in connection.scalars(query)}
+
+    def _insert(self, connection: Connection, placement: Placement, state: State) -> None:
+        named = placement.request.worker
         connection.execute(
             insert(schema.jobs).values(
                 **self._key(),
                 request_id=placement.request_id,
-                state=State.SEEN,
+                state=state,
                 offer=encode_offer(placement.offer),
                 request=encode_request(placement.request),
                 input=placement.input,
@@ -482,6 +703,9 @@ class Journal:
                 block_hash=placement.block_hash,
                 on_chain=True,
                 failures=0,
+                worker=None if named == ZERO_ADDRESS else named,
+                attempts=0,
+                held_until=0,
             )
         )
 
@@ -552,7 +776,12 @@ class Journal:
         known = connection.execute(
             update(schema.jobs)
             .where(self._job(ending.request_id))
-            .values(state=ending.state, reason=ending.reason, ended_at_block=ending.block_number)
+            .values(
+                state=ending.state,
+                reason=_text(ending.reason),
+                ended_at_block=ending.block_number,
+                held_until=0,
+            )
         )
         waiting = select(_jobs.request_id).where(
             self._here(_jobs),
@@ -576,7 +805,11 @@ class Journal:
         overdue = and_(self._here(_jobs), _jobs.state.not_in(ENDS), _jobs.deadline < to.timestamp)
         ids = [RequestId(i) for i in connection.scalars(select(_jobs.request_id).where(overdue))]
         for on_chain, state in ((True, State.EXPIRED), (False, State.LOST)):
-            values: dict[str, Any] = {"state": state, "ended_at_block": to.number}
+            values: dict[str, Any] = {
+                "state": state,
+                "ended_at_block": to.number,
+                "held_until": 0,
+            }
             if not on_chain:
                 values["reason"] = "a reorganisation dropped the request"
             connection.execute(
@@ -605,7 +838,7 @@ class Journal:
             if state in (*PENDING, TransactionState.MINED):
                 return State(str(state))
         answered = row.commitment is not None or row.refusal is not None
-        return State.COMPUTED if answered else State.SEEN
+        return State.COMPUTED if answered else State.CONFIRMED
 
     def _unmine(self, connection: Connection, transaction_hash: bytes) -> list[RequestId]:
         connection.execute(
@@ -628,7 +861,13 @@ class Journal:
         connection.execute(
             update(schema.jobs)
             .where(self._here(_jobs), which, _jobs.state.in_(_WITH_AN_ANSWER))
-            .values(state=State.COMPUTED, transaction_hash=None, reason=reason, **values)
+            .values(
+                state=State.COMPUTED,
+                transaction_hash=None,
+                account=None,
+                reason=_text(reason),
+                **values,
+            )
         )
 
     def _move_jobs(
@@ -663,15 +902,28 @@ class Journal:
     def _step(
         self,
         connection: Connection,
-        which: ColumnElement[bool],
+        request_id: RequestId,
         before: Sequence[State],
         values: dict[str, Any],
     ) -> None:
+        which = self._job(request_id)
         moved = connection.execute(
-            update(schema.jobs).where(which, _jobs.state.in_(before)).values(**values)
+            update(schema.jobs)
+            .where(which, _jobs.state.in_(before), self._workable())
+            .values(**values)
         )
-        if moved.rowcount != 1:
-            raise ValueError(f"no such request can become {values['state']}")
+        if moved.rowcount == 1:
+            return
+        found = connection.execute(
+            select(_jobs.state, _jobs.holder, _jobs.reason).where(which)
+        ).one_or_none()
+        if found is not None and found.state in ENDS:
+            raise Superseded(f"The request 0x{request_id.hex()[:8]}… has ended: {found.state}.")
+        if found is not None and found.holder not in (None, self.instance):
+            raise Superseded(
+                f"Another worker has taken over the request 0x{request_id.hex()[:8]}…."
+            )
+        raise ValueError(f"no such request can become {values['state']}")
 
     # --- keys and connections --------------------------------------------------------------------
 
@@ -707,45 +959,68 @@ class Journal:
             _transactions.hash == transaction_hash,
         )
 
+    def _workable(self) -> ColumnElement[bool]:
+        """Jobs for this account that no other worker holds."""
+        account = self.identity.account
+        return and_(
+            or_(_jobs.worker.is_(None), _jobs.worker == account),
+            or_(_jobs.account.is_(None), _jobs.account == account),
+            or_(_jobs.holder == self.instance, _jobs.held_until <= self._now),
+        )
+
+    def _lease_end(self) -> ColumnElement[float] | float:
+        return self._now + self.lease if self.shared else 0.0
+
+    def _leased(self, lease: Lease) -> ColumnElement[bool]:
+        if lease is Lease.READING:
+            return self._here(_queues)
+        return and_(self._here(_accounts), _accounts.account == self.identity.account)
+
+    def _holds(self, connection: Connection, lease: Lease) -> bool:
+        _, holder, _ = _LEASES[lease]
+        query = select(holder).where(self._leased(lease)).with_for_update()
+        return connection.scalar(query) == self.instance
+
+    def _let_go(self) -> None:
+        with self._writing() as connection:
+            for table, holder, until in _LEASES.values():
+                connection.execute(
+                    update(table).where(holder == self.instance).values({holder: None, until: 0.0})
+                )
+            mine = and_(_jobs.holder == self.instance, _jobs.held_until > 0)
+            connection.execute(
+                update(schema.jobs)
+                .where(mine, _jobs.state == State.COMPUTING)
+                .values(state=State.CONFIRMED)
+            )
+            connection.execute(update(schema.jobs).where(mine).values(held_until=0))
+
+    def _require_running(self, connection: Connection) -> None:
+        reason = connection.scalar(select(_queues.halted).where(self._here(_queues)))
+        if reason is not None:
+            raise ReorganisedTooDeep(reason)
+
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    @contextmanager
+    def _holding(self, lease: Lease) -> Iterator[Connection]:
+        """Write what only the holder of a lease may, and who took it over meanwhile has not."""
+        with self._writing() as connection:
+            if not self._holds(connection, lease):
+                raise Superseded(f"Another worker is {lease.value}.")
+            yield connection
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with unavailable_on_failure(self.file), self._engine.connect() as connection:
+        with unavailable_on_failure(self.place), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with unavailable_on_failure(self.file), self._engine.begin() as connection:
+        with unavailable_on_failure(self.place), self._engine.begin() as connection:
             yield connection
-
-    def _check_identity(self) -> None:
-        mine = self.identity
-        with self._engine.begin() as connection:
-            found = connection.execute(select(schema.identity)).one_or_none()
-            if found is None:
-                connection.execute(
-                    insert(schema.identity).values(
-                        **self._key(), account=mine.account, genesis_hash=mine.genesis_hash
-                    )
-                )
-                return
-        written = Identity(found.chain_id, found.genesis_hash, found.escrow, found.account)
-        if (written.chain_id, written.genesis_hash) != (mine.chain_id, mine.genesis_hash):
-            raise WrongChain(
-                f"The journal {self.file} was written on chain {written.chain_id} with genesis "
-                f"0x{written.genesis_hash.hex()[:8]}…, this is chain {mine.chain_id} with genesis "
-                f"0x{mine.genesis_hash.hex()[:8]}…."
-            )
-        if written.escrow != mine.escrow:
-            raise WrongChain(
-                f"The journal {self.file} was written for the escrow {written.escrow}, "
-                f"the one deployed here is {mine.escrow}."
-            )
-        if written.account != mine.account:
-            raise WrongJournal(
-                f"The journal {self.file} belongs to the account {written.account}, "
-                f"not to {mine.account}.",
-                hint="Give this account its own --journal.",
-            )
 
 
 def _make_private(file: Path) -> None:
@@ -755,6 +1030,15 @@ def _make_private(file: Path) -> None:
         os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise JournalUnavailable(f"The journal {file} cannot be made: {error.strerror}.") from error
+
+
+def _text(words: str | None) -> str | None:
+    """Words of whatever origin, as every database takes them."""
+    if words is None:
+        return None
+    return (
+        words.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    )
 
 
 def _read_job(row: Row[Any]) -> Job:
@@ -780,6 +1064,7 @@ def _read_job(row: Row[Any]) -> Job:
         answer=answer,
         transaction_hash=row.transaction_hash,
         failures=row.failures,
+        attempts=row.attempts,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine, insert, inspect, select, update
 
 from modelward.errors import JournalUnavailable
+from modelward.journal.database import take_turns
 from modelward.journal.schema import schema_version
 
 FIRST_TABLES = (
@@ -96,31 +97,68 @@ CARRIED_REQUESTS = (
     """,
 )
 
-STEPS: tuple[Sequence[str], ...] = (FIRST_TABLES, CARRIED_REQUESTS)
+SHARED_QUEUES = (
+    """
+    CREATE TABLE queues (
+        chain_id BIGINT NOT NULL,
+        escrow VARCHAR(42) NOT NULL,
+        genesis_hash {bytes} NOT NULL,
+        reader VARCHAR(80),
+        reader_until DOUBLE PRECISION NOT NULL,
+        halted TEXT,
+        PRIMARY KEY (chain_id, escrow)
+    )
+    """,
+    """
+    INSERT INTO queues (chain_id, escrow, genesis_hash, reader_until)
+    SELECT chain_id, escrow, genesis_hash, 0 FROM identity
+    """,
+    "ALTER TABLE identity ADD COLUMN sender VARCHAR(80)",
+    "ALTER TABLE identity ADD COLUMN sender_until DOUBLE PRECISION NOT NULL DEFAULT 0",
+    "ALTER TABLE jobs ADD COLUMN worker VARCHAR(42)",
+    "ALTER TABLE jobs ADD COLUMN account VARCHAR(42)",
+    "ALTER TABLE jobs ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE jobs ADD COLUMN holder VARCHAR(80)",
+    "ALTER TABLE jobs ADD COLUMN held_until DOUBLE PRECISION NOT NULL DEFAULT 0",
+    "UPDATE jobs SET state = 'confirmed' WHERE state = 'seen'",
+    """
+    UPDATE jobs SET account = (SELECT min(account) FROM identity)
+    WHERE transaction_hash IS NOT NULL
+    """,
+)
+
+STEPS: tuple[Sequence[str], ...] = (FIRST_TABLES, CARRIED_REQUESTS, SHARED_QUEUES)
 """The statements of each step; step n leads to version n, counted from 1."""
 
 _BYTES = {"sqlite": "BLOB", "postgresql": "BYTEA"}
 
 
 def migrate(engine: Engine, steps: Sequence[Sequence[str]] = STEPS) -> None:
-    """Apply the steps that are missing.
+    """Apply the steps that are missing. Several may do so at once.
 
     Raises:
         JournalUnavailable: a newer modelward has written the journal.
     """
+    while _apply_next(engine, steps):
+        pass
+
+
+def _apply_next(engine: Engine, steps: Sequence[Sequence[str]]) -> bool:
     with engine.begin() as connection:
+        take_turns(connection)
         found = _version(connection)
-    if found > len(steps):
-        raise JournalUnavailable(
-            f"The journal has version {found}, and this modelward knows versions up to "
-            f"{len(steps)}.",
-            hint="Install the modelward that wrote it, or a newer one.",
-        )
-    for number in range(found + 1, len(steps) + 1):
-        with engine.begin() as connection:
-            for statement in steps[number - 1]:
-                connection.exec_driver_sql(statement.format(bytes=_BYTES[engine.dialect.name]))
-            connection.execute(update(schema_version).values(version=number))
+        if found > len(steps):
+            raise JournalUnavailable(
+                f"The journal has version {found}, and this modelward knows versions up to "
+                f"{len(steps)}.",
+                hint="Install the modelward that wrote it, or a newer one.",
+            )
+        if found == len(steps):
+            return False
+        for statement in steps[found]:
+            connection.exec_driver_sql(statement.format(bytes=_BYTES[engine.dialect.name]))
+        connection.execute(update(schema_version).values(version=found + 1))
+    return True
 
 
 def _version(connection: Connection) -> int:

@@ -88,7 +88,8 @@ class Job:
 
     `on_chain` is False once a reorganisation dropped the block it was placed in, until another
     block holds it. `transaction_hash` is that of the newest transaction carrying the answer.
-    `failures` counts transactions that were mined and reverted.
+    `failures` counts transactions that were mined and reverted, `attempts` the computations that
+    were begun and came to no end: a crash of the worker is one.
     """
 
     placement: Placement
@@ -98,6 +99,7 @@ class Job:
     answer: Answer | None
     transaction_hash: bytes | None
     failures: int
+    attempts: int = 0
 
     @property
     def request_id(self) -> RequestId:

@@ -1,7 +1,8 @@
 """The journal's tables, as the newest migration leaves them.
 
 Offers and requests are kept ABI-encoded, in the order of the Solidity structs. Everything is keyed
-by chain and escrow, though a file holds one of each so far.
+by chain and escrow: a file holds one of each, a shared database may hold several. Leases end at a
+time in Unix seconds of the database's clock.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     Integer,
     LargeBinary,
     MetaData,
@@ -33,7 +35,22 @@ identity = Table(
     Column("escrow", String(42), primary_key=True),
     Column("account", String(42), primary_key=True),
     Column("genesis_hash", LargeBinary, nullable=False),
+    Column("sender", String(80)),
+    Column("sender_until", Double, nullable=False),
 )
+"""The accounts that answer; `sender` is the worker that sends from one, or did last."""
+
+queues = Table(
+    "queues",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("escrow", String(42), primary_key=True),
+    Column("genesis_hash", LargeBinary, nullable=False),
+    Column("reader", String(80)),
+    Column("reader_until", Double, nullable=False),
+    Column("halted", Text),
+)
+"""The escrows whose requests are kept; `reader` is the worker that reads for all, or did last."""
 
 checkpoints = Table(
     "checkpoints",
@@ -69,6 +86,11 @@ jobs = Table(
     Column("failures", Integer, nullable=False),
     Column("ended_at_block", BigInteger),
     Column("result_salt", LargeBinary),
+    Column("worker", String(42)),
+    Column("account", String(42)),
+    Column("attempts", Integer, nullable=False),
+    Column("holder", String(80)),
+    Column("held_until", Double, nullable=False),
 )
 
 transactions = Table(

@@ -1,8 +1,8 @@
 """The lives of a request and of a transaction, as the journal tells them.
 
-    seen -> computed -> signed -> sent -> mined -> final
-                                                -> refused
-    any of the above                            -> expired, lost
+    seen -> confirmed -> computing -> computed -> signed -> sent -> mined -> final
+                                                                          -> refused
+    any of the above                                                      -> expired, lost
 
 An arrow is one database transaction. The way back is taken in three cases only: a transaction that
 can no longer be mined, or that passed the request over, leaves it computed; one that replaces
@@ -18,7 +18,11 @@ class State(StrEnum):
     """How far a request has come. The last four are ends."""
 
     SEEN = "seen"
+    """A block holds it that may yet be dropped."""
+    CONFIRMED = "confirmed"
     """A confirmed block holds it."""
+    COMPUTING = "computing"
+    """A worker has begun to compute its answer."""
     COMPUTED = "computed"
     """Its answer, an output or a refusal, is on disk."""
     SIGNED = "signed"

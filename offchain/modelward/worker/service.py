@@ -170,7 +170,7 @@ class Worker:
         self._follow()
         for request_id in self._journal_ids(State.COMPUTED):
             self._settle(request_id)
-        for request_id in self._journal_ids(State.SEEN):
+        for request_id in self._journal_ids(State.CONFIRMED):
             self._answer(request_id)
         if Report(tuple(self._passed)).at(Milestone.BROADCAST):
             self._follow()
@@ -234,7 +234,7 @@ class Worker:
             self._postponed.back_off(request_id)
 
     def _answer(self, request_id: RequestId) -> None:
-        job = self._job(request_id, State.SEEN)
+        job = self._job(request_id, State.CONFIRMED)
         if job is None:
             return
         try:

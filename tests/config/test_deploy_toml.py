@@ -105,6 +105,9 @@ def test_a_fee_cap_is_whole_wei(read, written, wei):
         ("accounts.me", NETWORK + "[accounts]\nme = 5"),
         ("store.uri", NETWORK + '[store]\nuri = "x"'),
         ("store.url", NETWORK + '[store]\nurl = ""'),
+        ("store.gateway", NETWORK + '[store]\ngateway = "s3://bucket"'),
+        ("store.gateway", NETWORK + '[store]\ngateway = "https://"'),
+        ("store.gateway", NETWORK + "[store]\ngateway = 8600"),
     ],
 )
 def test_a_wrong_entry_is_named_with_its_file_and_key(read, tmp_path, key, text):
@@ -158,6 +161,12 @@ def test_the_store_is_a_url_and_paths_are_relative_to_the_file(read, tmp_path, w
     config = read(f"{NETWORK}[store]\n{written}")
 
     assert config.store_url == expected.format(root=tmp_path)
+
+
+def test_a_store_may_have_a_gateway(read):
+    assert read(NETWORK).gateway_url is None
+    written = '[store]\ngateway = "https://gateway.test:8600"'
+    assert read(f"{NETWORK}{written}").gateway_url == "https://gateway.test:8600"
 
 
 def test_accounts_name_keystores_by_address_or_name(read):

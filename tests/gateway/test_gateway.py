@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import io
-import threading
-import time
+import socket
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 import requests
-import uvicorn
 from eth_utils.crypto import keccak
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 
 from modelward.chain.accounts import Account
 from modelward.content.store import ContentStore
-from modelward.errors import KeyNotGranted
+from modelward.errors import (
+    ConfigurationError,
+    HashMismatch,
+    KeyNotGranted,
+    StoreTimedOut,
+    StoreUnavailable,
+)
 from modelward.gateway.allowance import Allowance
 from modelward.gateway.service import make_gateway
 from modelward.sdk import Connection
-from modelward.sdk.data import DataOwner, fetch_data
+from modelward.sdk.data import DataOwner, fetch_data, find_data
 from modelward.sdk.encryption_keys import EncryptionKeys
 from modelward.sdk.fetch_ticket import FetchTicket, sign_ticket
-from modelward.sdk.gateway_client import fetch_through
+from modelward.sdk.gateway_client import GatewayClient, PublishedContent
 from modelward.terms import GrantTerms, Right
 from tests.contracts.puppet import Puppet
+from tests.serving import serving
 
 NAME = "measurements"
 CONTENT = b"seven" * 1000
@@ -49,29 +58,19 @@ def shared(acting_as, tmp_path):
     sharer = DataOwner(acting_as("owner", "kept"))
     shared = sharer.publish(tmp_path / "file", NAME)
     sharer.grant("requester", NAME)
-    return replace(shared, store_url="memory://nowhere")
+    return replace(shared, uri="memory://nowhere")
 
 
 @pytest.fixture
 def serve(acting_as):
     """Serve a gateway on loopback; gives its URL."""
-    running = []
+    with ExitStack() as running:
 
-    def serve(**options):
-        app = make_gateway(acting_as("owner", "kept"), **options)
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        running.append((server, thread))
-        port = server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}"
+        def serve(**options):
+            app = make_gateway(acting_as("owner", "kept"), **options)
+            return f"http://127.0.0.1:{running.enter_context(serving(app))}"
 
-    yield serve
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(10)
+        yield serve
 
 
 @pytest.fixture
@@ -90,17 +89,14 @@ def ask(acting_as, shared):
             chain_id=connection.chain.chain_id,
             data_share=connection.data_share.address,
         )
-        document = {
-            "account": ticket.account,
-            "owner": ticket.owner,
-            "resource": ticket.resource.hex(),
-            "content_hash": ticket.content_hash.hex(),
-            "deadline": ticket.deadline,
-            "signature": signature.hex(),
-        }
-        return requests.post(f"{url}/content", json=document | (after or {}), timeout=10)
+        document = ticket.document(signature) | (after or {})
+        return requests.post(f"{url}/content", json=document, timeout=10)
 
     return ask
+
+
+def content_of(shared):
+    return PublishedContent(shared.owner, shared.key, shared.content_hash, shared.uri)
 
 
 def test_a_grantee_fetches_and_opens_what_it_was_granted(serve, acting_as, shared, tmp_path):
@@ -119,9 +115,7 @@ def test_a_revoked_account_is_turned_away(serve, acting_as, shared):
     url, owner, requester = serve(), acting_as("owner"), acting_as("requester")
     owner.send(owner.data_share.revoke(requester.address, shared.key))
     with pytest.raises(KeyNotGranted, match="turned requester away"):
-        fetch_through(
-            requester, url, shared.owner, shared.key, shared.content_hash, io.BytesIO(), limit=10**6
-        )
+        requester.source(url).get(content_of(shared), limit=10**6)
 
 
 @pytest.mark.parametrize(
@@ -187,3 +181,60 @@ def test_a_contract_signs_by_erc_1271(serve, ask, acting_as, compile_solidity, o
     digest = ticket.digest(owner.chain.chain_id, owner.data_share.address)
     outsider.send(wallet.call("approve", digest))
     assert ask(url, account=wallet.address, deadline=deadline).status_code == 200
+
+
+# --- asking one -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fetch(acting_as, shared):
+    """Fetch what is shared as the requester."""
+
+    def fetch(url, timeout=30.0):
+        asking = acting_as("requester")
+        client = GatewayClient(
+            asking.chain, asking.data_share.address, asking.sender.account, timeout=timeout
+        )
+        client.write(url, content_of(shared), io.BytesIO(), limit=10**6)
+
+    return fetch
+
+
+def test_a_gateway_that_never_answers_is_given_up(fetch):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(StoreTimedOut, match="does not answer"),
+    ):
+        fetch(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3)
+
+
+def test_a_gateway_that_gives_something_else_is_named(fetch):
+    async def lie(_):
+        return Response(b"something else")
+
+    with (
+        serving(Starlette(routes=[Route("/content", lie, methods=["POST"])])) as port,
+        pytest.raises(HashMismatch, match="gateway"),
+    ):
+        fetch(f"http://127.0.0.1:{port}")
+
+
+def test_a_gateway_that_is_not_there_is_unavailable(fetch):
+    with pytest.raises(StoreUnavailable, match="cannot be used"):
+        fetch("http://127.0.0.1:1")
+
+
+def test_what_is_no_url_of_a_gateway_is_refused(fetch):
+    with pytest.raises(ConfigurationError, match="not the URL of a gateway"):
+        fetch("s3://bucket")
+
+
+def test_what_an_owner_publishes_names_its_gateway(serve, acting_as, shared, tmp_path):
+    owner = acting_as("owner", "kept")
+    behind = replace(owner, config=replace(owner.config, gateway_url="https://gateway.test"))
+    (tmp_path / "file").write_bytes(b"more")
+    published = DataOwner(behind).publish(tmp_path / "file", NAME)
+    assert published.uri == "gateway+https://gateway.test"
+    found = find_data(owner, shared.owner, shared.key)
+    assert found is not None
+    assert (found.uri, found.epoch) == (published.uri, 1)

@@ -103,9 +103,9 @@ def row(iris) -> Any:
 
 @pytest.fixture
 def work(acting_as, sandbox) -> Callable[..., Report]:
-    """Have a worker answer what it can."""
+    """Have a worker answer what it can; `store` is another one than all share."""
 
-    def work(role: str = "worker") -> Report:
+    def work(role: str = "worker", *, store: ContentStore | None = None, **options: Any) -> Report:
         connection = acting_as(role)
         signer = connection.sender.account
         directory: Path = connection.config.journal_directory
@@ -117,9 +117,10 @@ def work(acting_as, sandbox) -> Callable[..., Report]:
                 connection.chain,
                 connection.deployment,
                 signer,
-                connection.store,
+                store or connection.store,
                 journal,
                 sandbox=sandbox,
+                **options,
             ) as worker,
         ):
             return worker.drain()

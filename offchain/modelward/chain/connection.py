@@ -34,6 +34,7 @@ _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _REPEATABLE = ("eth_", "net_", "web3_")
 _LIMITED = frozenset({-32005, 429})
+_CLOCK_SKEW = 15
 _TOO_FAST = ("rate", "too many requests", "per second", "request limit", "throughput")
 
 
@@ -94,6 +95,14 @@ class Chain:
     def genesis_hash(self) -> bytes:
         """The hash of block 0, asked for once: it tells chains of one id apart."""
         return self.block(0).hash
+
+    def now(self) -> int:
+        """The time, in Unix seconds, that the next block is expected to show at least.
+
+        A chain that mines on demand stands still while nothing happens on it, and one whose time
+        was moved is ahead of the clock.
+        """
+        return max(self.head().timestamp, int(time.time()) - _CLOCK_SKEW)
 
     def rpc(self, method: str, params: Sequence[Any] = ()) -> Any:
         """Send one JSON-RPC request and return its result as the endpoint gave it.

@@ -42,7 +42,7 @@ def publish(
             ("data key", f"{key} (0x{shared.key.hex()})"),
             ("key epoch", shared.epoch),
             ("content hash", shared.content_hash),
-            ("stored in", shared.store_url),
+            ("stored in", shared.uri),
             ("published", f"in block {shared.block_number}"),
         )
     )
@@ -58,7 +58,7 @@ def fetch(
     ],
     gateway: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Fetch through a gateway, not from the store."),
+        typer.Option(metavar="URL", help="Ask this gateway first; else that of deploy.toml."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     network: NetworkOption = None,

@@ -34,6 +34,12 @@ def run_worker(
         str | None,
         typer.Option(metavar="URL", help="Where bundles are; else the store of deploy.toml."),
     ] = None,
+    gateway: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Ask this gateway for bundles first; else that of deploy.toml."
+        ),
+    ] = None,
     min_fee: Annotated[
         str | None,
         typer.Option(
@@ -82,7 +88,15 @@ def run_worker(
         open_journal(
             chain, deployment, signer, directory=settings.journal_directory, place=journal
         ) as opened,
-        Worker(chain, deployment, signer, bundles, opened, policy=policy) as running,
+        Worker(
+            chain,
+            deployment,
+            signer,
+            bundles,
+            opened,
+            policy=policy,
+            gateway=gateway or settings.gateway_url,
+        ) as running,
     ):
         _introduce(deployment, signer, opened)
         stop = _stop_on_signal()

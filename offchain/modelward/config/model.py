@@ -72,6 +72,7 @@ class Config:
     """Everything modelward is configured with.
 
     `path` is the deploy.toml read, None when there is none and the built-in default applies.
+    `gateway_url` is that of the gateway to the content store, if it has one.
     `root` is the directory deployments and the content store live under: that of deploy.toml, or
     `home` without one.
     """
@@ -85,6 +86,7 @@ class Config:
     store_url: str
     default_network: str
     default_account: str | None = None
+    gateway_url: str | None = None
     environment_password: str | None = field(default=None, repr=False)
     password_file: Path | None = None
     unresolved: Mapping[str, str] = field(default_factory=dict, repr=False)

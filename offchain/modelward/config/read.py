@@ -121,6 +121,7 @@ class _Reader:
             contracts=MappingProxyType(contracts),
             accounts=MappingProxyType(self.accounts(document)),
             store_url=self.store_url(document, root),
+            gateway_url=self.gateway_url(document),
             default_network=self.env.get("MODELWARD_NETWORK") or default,
             default_account=self.env.get("MODELWARD_ACCOUNT") or None,
             environment_password=self.env.get("MODELWARD_PASSWORD") or None,
@@ -212,7 +213,7 @@ class _Reader:
 
     def store_url(self, document: Mapping[str, Any], root: Path) -> str:
         store = self.table("store", document.get("store", {}))
-        self.known("store", store, {"url"})
+        self.known("store", store, {"url", "gateway"})
         default = ".modelward/store" if self.file else "store"
         url = self.value("store.url", store.get("url", default), str).strip()
         if not url:
@@ -221,6 +222,15 @@ class _Reader:
         if separator and scheme != "file":
             return url
         return (root / Path(rest if separator else url).expanduser()).as_uri()
+
+    def gateway_url(self, document: Mapping[str, Any]) -> str | None:
+        url = self.table("store", document.get("store", {})).get("gateway")
+        if url is None:
+            return None
+        parts = urlsplit(self.value("store.gateway", url, str))
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise self.error("store.gateway", "it must be an http or https URL")
+        return parts.geturl()
 
     def policy(self, body: Mapping[str, Any]) -> Policy:
         amounts = {"min_pay", "compute_cost", "max_spend", "refusal_budget"}

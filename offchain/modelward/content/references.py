@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeVar
 
 from modelward.content.store import ContentStore
 from modelward.errors import (
     ConfigurationError,
+    ContentMissing,
     ContentTooLarge,
     HashMismatch,
     StoreUnavailable,
@@ -14,6 +18,8 @@ from modelward.errors import (
 
 FOLLOWED_SCHEMES = frozenset({"file", "https", "s3", "gs", "gcs", "az", "ipfs"})
 """The kinds of store read on a stranger's word; any other must be configured."""
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -37,13 +43,19 @@ def fetch(digest: bytes, uri: str, at_hand: ContentStore, *, limit: int) -> byte
         StoreUnavailable: a store does not answer, or has not got them.
         HashMismatch, ContentTooLarge: every store gives something else.
     """
+    return first_of(partial(store.get, digest, limit=limit) for store in stores_for(uri, at_hand))
+
+
+def first_of(attempts: Iterable[Callable[[], _T]]) -> _T:
+    """What the first attempt to read content gives. Raises as `fetch` when all fail."""
     unavailable: StoreUnavailable | None = None
     wrong: HashMismatch | ContentTooLarge | None = None
-    for store in stores_for(uri, at_hand):
+    for attempt in attempts:
         try:
-            return store.get(digest, limit=limit)
+            return attempt()
         except StoreUnavailable as error:
-            unavailable = error
+            if unavailable is None or isinstance(unavailable, ContentMissing):
+                unavailable = error
         except (HashMismatch, ContentTooLarge) as error:
             wrong = error
     raise unavailable or wrong or StoreUnavailable("No content store is known for it.")

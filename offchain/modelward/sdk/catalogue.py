@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from modelward.chain.encoding import to_hex
 from modelward.chain.events import ModelRegistered, OwnershipTransferred, VersionPublished
 from modelward.commitments import model_id, version_id
-from modelward.content.store import ContentStore
+from modelward.content.store import DEFAULT_LIMIT
 from modelward.errors import (
     CheckFailed,
     ContentMissing,
@@ -19,6 +19,7 @@ from modelward.errors import (
 from modelward.models.bundle import read_manifest
 from modelward.models.manifest import MAX_MANIFEST_BYTES, Manifest
 from modelward.sdk.connection import Connection
+from modelward.sdk.gateway_client import PublishedContent
 from modelward.terms import (
     Address,
     Metric,
@@ -165,27 +166,26 @@ class Catalogue:
 
         Raises `ContentMissing`, `StoreUnavailable`, `HashMismatch` or `InvalidBundle`.
         """
-        pinned = version.version.manifest_hash
-        data = self._content(pinned, version, "manifest", limit=MAX_MANIFEST_BYTES)
+        pinned, store = version.version.manifest_hash, self._connection.store
+        try:
+            data = store.get(pinned, limit=MAX_MANIFEST_BYTES)
+        except ContentMissing as missing:
+            raise ContentMissing(
+                f"The manifest of {version.name}@{version.number} is not in {store.url}.",
+                hint=f"Its publisher keeps it in {version.version.uri}; "
+                "`url` under [store] in deploy.toml says where to read.",
+            ) from missing
         return read_manifest(data, pinned)
 
     def bundle(self, version: ListedVersion) -> bytes:
         """The stored bytes of a version's bundle, checked against the hash in the registry.
 
-        Raises `ContentMissing`, `StoreUnavailable` or `HashMismatch`.
+        Raises `KeyNotGranted`, `ContentMissing`, `StoreUnavailable` or `HashMismatch`.
         """
-        return self._content(version.version.content_hash, version, "bundle")
-
-    def _content(self, digest: bytes, version: ListedVersion, what: str, **limit: int) -> bytes:
-        store: ContentStore = self._connection.store
-        try:
-            return store.get(digest, **limit)
-        except ContentMissing as missing:
-            raise ContentMissing(
-                f"The {what} of {version.name}@{version.number} is not in {store.url}.",
-                hint=f"Its publisher keeps it in {version.version.uri}; "
-                "`url` under [store] in deploy.toml says where to read.",
-            ) from missing
+        pinned, registry = version.version, self._connection.registry
+        owner = registry.model_of(version.model_id).owner
+        content = PublishedContent(owner, version.model_id, pinned.content_hash, pinned.uri)
+        return self._connection.source().get(content, limit=DEFAULT_LIMIT)
 
     def _listed(self, model: ModelId, registrant: Address, name: str) -> ListedModel:
         registry = self._connection.registry

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -22,14 +21,14 @@ from modelward.content.store import ContentStore
 from modelward.deployment import Deployment, deploy, load_deployment
 from modelward.errors import KeyNotGranted, TransactionFailed, UnknownAccount
 from modelward.sdk.address_book import AddressBook
+from modelward.sdk.content_source import ContentSource, gateway_reference
+from modelward.sdk.gateway_client import GatewayClient
 from modelward.sdk.keyring import Keyring
 from modelward.sdk.publication_book import PublicationBook
 from modelward.sdk.request_book import RequestBook
 from modelward.terms import Address
 
 _E = TypeVar("_E", bound=Event)
-
-_CLOCK_SKEW = 15
 
 
 @dataclass(frozen=True)
@@ -115,12 +114,21 @@ class Connection:
         return replace(self, account=account)
 
     def now(self) -> int:
-        """The time, in Unix seconds, that the next block is expected to show at least.
+        """The time, in Unix seconds, that the next block is expected to show at least."""
+        return self.chain.now()
 
-        A chain that mines on demand stands still while nothing happens on it, and one whose time
-        was moved is ahead of the clock.
-        """
-        return max(self.chain.head().timestamp, int(time.time()) - _CLOCK_SKEW)
+    def source(self, gateway: str | None = None) -> ContentSource:
+        """Where published content is got from: `gateway` comes first if given, or configured."""
+        client = None
+        if self.account is not None:
+            client = GatewayClient(self.chain, self.data_share.address, self.account)
+        return ContentSource(self.store, client, gateway or self.config.gateway_url)
+
+    @property
+    def published_uri(self) -> str:
+        """What a publication says of where it is: in the store, or behind the gateway to it."""
+        gateway = self.config.gateway_url
+        return gateway_reference(gateway) if gateway else self.store.url
 
     def send(self, call: Call) -> Receipt:
         """Dry-run a transaction, send it, and wait until it is confirmed; see `Sender.send`."""

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +14,9 @@ from eth_utils.crypto import keccak
 
 from modelward.chain.events import AccessGranted, DataPublished
 from modelward.chain.transactions import Call
-from modelward.content.references import stores_for
-from modelward.content.store import ContentStore
-from modelward.errors import (
-    BadInput,
-    HashMismatch,
-    InvalidTerms,
-    StoreUnavailable,
-)
+from modelward.errors import BadInput, InvalidTerms, StoreUnavailable
 from modelward.sdk.connection import Connection
-from modelward.sdk.gateway_client import fetch_through
+from modelward.sdk.gateway_client import PublishedContent
 from modelward.sdk.participant import Participant
 from modelward.sdk.resource_keys import own_epoch_key, wrapped_for_grantee
 from modelward.sdk.rotation import RotationPlan, plan_rotation
@@ -46,7 +37,7 @@ class SharedData:
     owner: Address
     key: bytes
     content_hash: bytes
-    store_url: str
+    uri: str
     epoch: int
     block_number: int
 
@@ -132,9 +123,8 @@ class DataOwner(Participant):
     def _publish(self, file: Path, key: bytes, epoch: int) -> SharedData:
         digest = self._stored(file, key, epoch)
         receipt = self.connection.send(self._announcement(key, digest, epoch))
-        return SharedData(
-            self.address, key, digest, self.connection.store.url, epoch, receipt.block_number
-        )
+        uri = self.connection.published_uri
+        return SharedData(self.address, key, digest, uri, epoch, receipt.block_number)
 
     def _stored(self, file: Path, key: bytes, epoch: int) -> bytes:
         binding = self.connection.keyring.binding(key, epoch)
@@ -148,7 +138,7 @@ class DataOwner(Participant):
             return self.connection.store.put_file(envelope)
 
     def _announcement(self, key: bytes, digest: bytes, epoch: int) -> Call:
-        uri = f"{self.connection.store.url}#epoch={epoch}"
+        uri = f"{self.connection.published_uri}#epoch={epoch}"
         return self.connection.data_share.publish_data(key, digest, uri)
 
 
@@ -167,7 +157,7 @@ def fetch_data(
     Raises:
         AccessDenied: the account holds no live grant.
         ContractRefused: nothing is published there.
-        KeyNotGranted: the grant came without a key.
+        KeyNotGranted: the grant came without a key, or a gateway turns the account away.
         HashMismatch, EnvelopeError: the store gives something else.
         StoreUnavailable: no store gives it.
         BadInput: `target` exists, or cannot be written.
@@ -191,43 +181,12 @@ def read_data(
     """Fetch and open shared data into a file. Raises as `fetch_data`."""
     key = connection.keyring.epoch_key(data.owner, data.key, data.epoch, newest=data.epoch)
     binding = connection.keyring.binding(data.key, data.epoch)
-    with _envelope_of(connection, data, gateway) as envelope:
+    content = PublishedContent(data.owner, data.key, data.content_hash, data.uri)
+    with tempfile.TemporaryDirectory(prefix="modelward-") as folder:
+        envelope = Path(folder) / "envelope"
+        with envelope.open("wb") as file:
+            connection.source(gateway).write(content, file, limit=MAX_DATA_BYTES)
         try:
             open_file(envelope, target, key.content_key(), binding)
         except OSError as error:
             raise BadInput(f"{target} cannot be written: {error.strerror or error}.") from error
-
-
-@contextmanager
-def _envelope_of(connection: Connection, data: SharedData, gateway: str | None) -> Iterator[Path]:
-    """The stored envelope in a temporary file, its hash checked."""
-    failure: StoreUnavailable | HashMismatch | None = None
-    with tempfile.TemporaryDirectory(prefix="modelward-") as folder:
-        file = Path(folder) / "envelope"
-        if gateway is not None:
-            with file.open("wb") as target:
-                fetch_through(
-                    connection,
-                    gateway,
-                    data.owner,
-                    data.key,
-                    data.content_hash,
-                    target,
-                    limit=MAX_DATA_BYTES,
-                )
-            yield file
-            return
-        for store in stores_for(data.store_url, connection.store):
-            try:
-                _copy(store, data.content_hash, file)
-            except (StoreUnavailable, HashMismatch) as error:
-                failure = failure or error
-                continue
-            yield file
-            return
-    raise failure or StoreUnavailable("No content store is known for it.")
-
-
-def _copy(store: ContentStore, digest: bytes, file: Path) -> None:
-    with file.open("wb") as target:
-        store.get_file(digest, target, limit=MAX_DATA_BYTES)

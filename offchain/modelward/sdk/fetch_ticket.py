@@ -34,6 +34,17 @@ class FetchTicket:
     content_hash: bytes
     deadline: int
 
+    def document(self, signature: bytes) -> dict[str, object]:
+        """The JSON object that a gateway is asked with."""
+        return {
+            "account": self.account,
+            "owner": self.owner,
+            "resource": f"0x{self.resource.hex()}",
+            "content_hash": f"0x{self.content_hash.hex()}",
+            "deadline": self.deadline,
+            "signature": f"0x{signature.hex()}",
+        }
+
     def digest(self, chain_id: int, data_share: Address) -> bytes:
         """What is signed, in the domain "modelward Gateway" with DataShare as its contract."""
         types = ["bytes32", "address", "address", "bytes32", "bytes32", "uint256"]

@@ -360,7 +360,7 @@ class Owner(Participant):
             verifier_settings=ZERO_HASH,
             attestor=self.address,
             metrics=tuple(sorted(packaged.metrics, key=lambda metric: metric.name)),
-            uri=connection.store.url,
+            uri=connection.published_uri,
         )
         salt = packaged.evaluation.salt
         connection.publications.write(mark, PublicationRecord(version, salt))

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from modelward.commitments import input_hash, result_commitment, result_salt
-from modelward.content.references import fetch
 from modelward.content.store import ContentStore
 from modelward.errors import (
     BadInput,
@@ -29,6 +28,8 @@ from modelward.journal import Answer, Fulfilment, Job, Refusal
 from modelward.models.bundle import MAX_BUNDLE_BYTES
 from modelward.models.sandbox import Sandbox
 from modelward.models.schema import FLOAT_ROW_TAG
+from modelward.sdk.content_source import ContentSource
+from modelward.sdk.gateway_client import PublishedContent
 from modelward.sdk.keyring import Keyring
 from modelward.sdk.payloads import carried, received, seal_output
 from modelward.terms import (
@@ -76,12 +77,13 @@ def _waiting_for(reason: RefusalReason) -> Iterator[None]:
 
 
 class Execution:
-    """Computes answers, with the bundles in `store` or where their versions say."""
+    """Computes answers. Bundles come from `source`, inputs by reference from `store`."""
 
     def __init__(
         self,
         versions: VersionReader,
         store: ContentStore,
+        source: ContentSource,
         sandbox: Sandbox,
         keyring: Keyring,
         *,
@@ -90,6 +92,7 @@ class Execution:
     ) -> None:
         self._versions = versions
         self._store = store
+        self._source = source
         self._sandbox = sandbox
         self._keyring = keyring
         self._chain_id = chain_id
@@ -100,8 +103,8 @@ class Execution:
 
         Raises:
             AnswerDelayed: no store gives bundle or input now, or takes the output.
-            KeyNotGranted: they are sealed, and nobody has given this worker the key; others may
-                have it.
+            KeyNotGranted: they are sealed, and nobody has given this worker the key, or a gateway
+                turns it away; others may have it.
             RpcUnavailable, RpcError, SandboxUnavailable: something of this worker's own failed.
         """
         try:
@@ -188,22 +191,23 @@ class Execution:
             raise _Declined(RefusalReason.PREDICTION_FAILED) from error
 
     def _open(self, owner: Address, version: Version) -> None:
-        stored = self._fetch(version)
+        stored = self._fetch(owner, version)
         try:
             data = self._keyring.open_bundle(owner, version, stored)
             self._sandbox.open(data, version.bundle_hash, version.manifest_hash)
         except (InvalidBundle, HashMismatch, EnvelopeError, PredictionAborted) as error:
             raise _Declined(RefusalReason.BUNDLE_INVALID, error.message) from error
 
-    def _fetch(self, version: Version) -> bytes:
-        """The bundle from the first store that gives it.
+    def _fetch(self, owner: Address, version: Version) -> bytes:
+        """The bundle from the first place that gives it.
 
-        When every store answers, and with something else, the bundle is invalid; as long as one
+        When every place answers, and with something else, the bundle is invalid; as long as one
         does not answer, it is unavailable.
         """
+        content = PublishedContent(owner, version.model_id, version.content_hash, version.uri)
         try:
             with _waiting_for(RefusalReason.BUNDLE_UNAVAILABLE):
-                return fetch(version.content_hash, version.uri, self._store, limit=MAX_STORED_BYTES)
+                return self._source.get(content, limit=MAX_STORED_BYTES)
         except (HashMismatch, ContentTooLarge) as error:
             raise _Declined(RefusalReason.BUNDLE_INVALID, error.message) from error
 

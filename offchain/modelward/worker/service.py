@@ -24,6 +24,8 @@ from modelward.errors import (
 )
 from modelward.journal import Answer, Identity, Job, Journal, Refusal, State, default_path
 from modelward.models.sandbox import Sandbox
+from modelward.sdk.content_source import ContentSource
+from modelward.sdk.gateway_client import GatewayClient
 from modelward.sdk.keyring import Keyring
 from modelward.terms import RequestId
 from modelward.worker.admission import Admission, Waiting
@@ -103,7 +105,8 @@ def open_journal(
 
 
 class Worker:
-    """Answers requests for one account.
+    """Answers requests for one account, with bundles from `store`, from the gateway at the URL
+    `gateway`, or from where their versions say.
 
     `step` passes once over everything there is to do and may be called at any rate; `run` calls it
     until told to stop. Killed at any instant and started again on the same journal, a worker
@@ -120,6 +123,7 @@ class Worker:
         journal: Journal,
         *,
         policy: Policy | None = None,
+        gateway: str | None = None,
         sandbox: Sandbox | None = None,
         observer: Observer | None = None,
     ) -> None:
@@ -139,6 +143,9 @@ class Worker:
         self._execution = Execution(
             VersionReader(chain, deployment),
             store,
+            ContentSource(
+                store, GatewayClient(chain, deployment.data_share.address, account), gateway
+            ),
             self._sandbox,
             Keyring(chain, deployment, account),
             chain_id=chain.chain_id,

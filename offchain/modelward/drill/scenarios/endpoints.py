@@ -1,0 +1,104 @@
+"""An endpoint that fails, lags behind, or gives events twice, out of order or taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+from modelward.drill.audit import audit
+from modelward.drill.crew import PATIENCE, Crew, hired
+from modelward.drill.faults import RPC_FAULTS, Fault
+from modelward.drill.findings import Findings
+from modelward.drill.site import Placed, Site
+
+_NETWORK: Final = {"timeout": 0.3}
+_FALSE_EVENTS: Final = (Fault.DUPLICATED_LOGS, Fault.REORDERED_LOGS, Fault.REMOVED_LOGS)
+_STEPS: Final = 12
+
+
+def fail_once_at_every_method(site: Site, seed: int) -> Findings:
+    """One kind of fault, met once by every method that an honest run used."""
+    kind = RPC_FAULTS[seed % len(RPC_FAULTS)]
+    methods = _methods_used(site, seed)
+    return _fail(site, seed, {method: kind for method in methods})
+
+
+def fail_once_at_one_method(site: Site, seed: int) -> Findings:
+    """One kind of fault, met once by one method; the seed goes through all pairs."""
+    number, index = divmod(seed, len(RPC_FAULTS))
+    methods = _methods_used(site, seed)
+    return _fail(site, seed, {methods[number % len(methods)]: RPC_FAULTS[index]})
+
+
+def fail_by_chance(site: Site, seed: int) -> Findings:
+    """Every call meets one of ten faults with a probability of 20 %."""
+    with site.episode(seed) as random, hired(site, network=_NETWORK) as crew:
+        site.plan.by_chance(0.2)
+        return _work(site, random, crew, kinds=RPC_FAULTS)
+
+
+def lag_behind(site: Site, seed: int) -> Findings:
+    """Some answers come from a node some blocks behind, some ranges of events are empty."""
+    with site.episode(seed) as random, hired(site) as crew:
+        site.proxy.lag = random.randint(1, 4)
+        site.plan.by_chance(0.4, (Fault.LAGGING, Fault.EMPTY_LOGS))
+        return _work(site, random, crew, kinds=(Fault.LAGGING, Fault.EMPTY_LOGS))
+
+
+def falsify_events(site: Site, seed: int) -> Findings:
+    """Events come several times, out of order, and beside others that were taken back."""
+    with site.episode(seed) as random, hired(site) as crew:
+        site.plan.by_chance(0.8, _FALSE_EVENTS)
+        return _work(site, random, crew, kinds=_FALSE_EVENTS)
+
+
+def _methods_used(site: Site, seed: int) -> list[str]:
+    with site.episode(seed) as random, hired(site, network=_NETWORK) as crew:
+        _trade(site, random, crew)
+        return sorted(site.plan.calls)
+
+
+def _trade(site: Site, random: Random, crew: Crew) -> tuple[list[Placed], bool]:
+    """Two requests, of which the first is followed while it waits to be mined."""
+    placed = [site.place(random)]
+    site.mine()
+    for _ in range(3):
+        crew.step()
+    placed.append(site.place(random))
+    return placed, crew.finish(restarts=False)
+
+
+def _fail(site: Site, seed: int, faults: dict[str, Fault]) -> Findings:
+    found = Findings()
+    with site.episode(seed) as random, hired(site, network=_NETWORK) as crew:
+        for method, fault in faults.items():
+            site.plan.schedule(method, fault)
+        placed, done = _trade(site, random, crew)
+        found.demand(done, f"the worker did not recover from {faults} within {PATIENCE:g} s")
+        found.demand(not site.plan.waiting, f"not all of {faults} were met")
+        found.counts["faults met"] += sum(site.plan.met.values())
+        found.add(audit(site, placed, [crew.journal]))
+    return found
+
+
+def _work(site: Site, random: Random, crew: Crew, kinds: Sequence[Fault]) -> Findings:
+    """Place, mine and work in turns under the plan, then honestly to the end."""
+    found = Findings()
+    placed: list[Placed] = []
+    for _ in range(_STEPS):
+        if random.random() < 0.4:
+            placed.append(site.place(random))
+        if random.random() < 0.6:
+            site.mine(random.randint(1, 2))
+        crew.step()
+    placed.append(site.place(random))
+    site.mine()
+    found.counts["faults met"] += sum(
+        count for (_, kind), count in site.plan.met.items() if kind in kinds
+    )
+    site.plan.clear()
+    done = crew.finish(restarts=False)
+    found.demand(done, f"the worker did not recover within {PATIENCE:g} s")
+    found.add(audit(site, placed, [crew.journal]))
+    return found

@@ -1,0 +1,135 @@
+"""What befalls a signed transaction between the worker and a block."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+from modelward.chain.accounts import Account
+from modelward.chain.encoding import to_hex
+from modelward.chain.fees import Fees
+from modelward.chain.sender import Sender
+from modelward.chain.transactions import Call
+from modelward.drill.audit import audit
+from modelward.drill.crew import PATIENCE, Crew, hired
+from modelward.drill.faults import Fault
+from modelward.drill.findings import Findings
+from modelward.drill.site import Site
+from modelward.journal import SignedAnswer, TransactionState
+from modelward.terms import GWEI
+
+_LIFETIME: Final = 1_200
+_BUMP: Final = (9, 8)
+"""A replacement bids at least 12.5 % more."""
+
+Mishap = Callable[[Site, Crew], None]
+
+
+def mishap(site: Site, seed: int) -> Findings:
+    """Two requests, and one of eight things happens to the first transaction."""
+    name, happen = list(MISHAPS.items())[seed % len(MISHAPS)]
+    found = Findings()
+    with site.episode(seed) as random, hired(site) as crew:
+        placed = [site.place(random, lifetime=_LIFETIME) for _ in range(2)]
+        site.mine()
+        happen(site, crew)
+        done = crew.finish(restarts=False)
+        found.demand(done, f"{name}: the worker did not come to an end within {PATIENCE:g} s")
+        late = [each.id for each in placed if site.chain.head().timestamp > each.request.deadline]
+        found.add(audit(site, placed, [crew.journal], unanswered=late))
+        _check_bumps(crew.journal.transactions(*TransactionState), found)
+        found.counts[name] += 1
+    return found
+
+
+def _check_bumps(signed: list[SignedAnswer], found: Findings) -> None:
+    by_nonce = defaultdict(list)
+    for each in signed:
+        by_nonce[each.nonce].append(each)
+    up, down = _BUMP
+    for nonce, rivals in by_nonce.items():
+        rivals.sort(key=lambda each: each.max_fee)
+        for lower, higher in zip(rivals, rivals[1:], strict=False):
+            enough = (
+                higher.max_fee * down >= lower.max_fee * up and higher.tip * down >= lower.tip * up
+            )
+            found.demand(enough, f"the transaction {nonce} was replaced by less than 12.5 % more")
+            found.counts["replacements"] += 1
+
+
+def _drop(site: Site, crew: Crew) -> None:
+    crew.step()
+    for signed in crew.journal.transactions(TransactionState.SENT):
+        site.chain.rpc("anvil_dropTransaction", [to_hex(signed.hash)])
+
+
+def _swallow(site: Site, crew: Crew) -> None:
+    site.plan.schedule("eth_sendRawTransaction", Fault.SWALLOWED)
+    crew.step()
+
+
+def _underprice(site: Site, crew: Crew) -> None:
+    site.plan.schedule("eth_sendRawTransaction", Fault.UNDERPRICED)
+    crew.step()
+
+
+def _raise_the_base_fee(site: Site, crew: Crew) -> None:
+    """Ten times what the transactions were signed under, for as long as they wait."""
+    crew.step()
+    fee = 10 * site.chain.head().base_fee
+    for _ in range(30):
+        site.chain.rpc("anvil_setNextBlockBaseFeePerGas", [hex(fee)])
+        site.mine()
+        crew.step()
+        if not crew.journal.transactions(TransactionState.SIGNED, TransactionState.SENT):
+            break
+
+
+def _use_the_key(site: Site, crew: Crew) -> None:
+    """Somebody else with the key takes the nonce, for a higher fee."""
+    crew.step()
+    _send_elsewhere(site, crew, ahead=0, mined=True)
+
+
+def _leave_a_gap_above(site: Site, crew: Crew) -> None:
+    _send_elsewhere(site, crew, ahead=2)
+    crew.step()
+
+
+def _leave_a_gap_below(site: Site, crew: Crew) -> None:
+    """The worker queues behind a transaction that then disappears."""
+    vanishing = _send_elsewhere(site, crew, ahead=0)
+    crew.step()
+    site.chain.rpc("anvil_dropTransaction", [to_hex(vanishing)])
+
+
+def _lose_the_reply(site: Site, crew: Crew) -> None:
+    site.plan.schedule("eth_sendRawTransaction", *[Fault.LOST_REPLY] * 2)
+    crew.step()
+
+
+def _send_elsewhere(site: Site, crew: Crew, *, ahead: int, mined: bool = False) -> bytes:
+    sender = Sender(site.chain, Account.development(crew.account.name))
+    signed = sender.sign(
+        Call(to=sender.address, data=b""),
+        gas=21_000,
+        nonce=sender.nonce() + ahead,
+        fees=Fees(max_fee=500 * GWEI, tip=50 * GWEI),
+    )
+    sender.broadcast(signed)
+    if mined:
+        site.mine()
+    return signed.hash
+
+
+MISHAPS: Final[dict[str, Mishap]] = {
+    "dropped from the pool": _drop,
+    "acknowledged and forgotten": _swallow,
+    "underpriced": _underprice,
+    "base fee x 10": _raise_the_base_fee,
+    "key used elsewhere": _use_the_key,
+    "nonce gap above": _leave_a_gap_above,
+    "nonce gap below": _leave_a_gap_below,
+    "lost reply": _lose_the_reply,
+}

@@ -81,8 +81,8 @@ def _check_end(
     name = _short(placed.id)
     jobs = [(journal, job) for journal in journals if (job := journal.job(placed.id)) is not None]
     said = [job.state for _, job in jobs]
-    status = site.deployment.escrow.request_of(placed.id).status
     if not ends:
+        status = site.deployment.escrow.request_of(placed.id).status
         over = site.chain.head().timestamp > placed.request.deadline
         excused = may_run_out and over and status is RequestStatus.OPEN
         found.demand(excused, f"{name} was lost: the chain holds it {status.name}, {_said(said)}")
@@ -108,7 +108,9 @@ def _check_end(
             ]
             found.demand(bool(agree) and all(agree), f"{name} was fulfilled, {_said(said)}")
         case InferenceRefused():
-            found.violations.append(f"{name} was refused ({end.reason}), and nothing is wrong with it")
+            found.violations.append(
+                f"{name} was refused ({end.reason}), and nothing is wrong with it"
+            )
         case InferenceRefunded():
             found.demand(may_run_out, f"{name} was lost: it was refunded, {_said(said)}")
             found.demand(
@@ -148,9 +150,7 @@ def _check_pay(
             known[request_id].offer.worker_share
             for request_id, ends in truth.ends.items()
             for end in ends
-            if request_id in known
-            and isinstance(end, InferenceFulfilled)
-            and end.worker == account
+            if request_id in known and isinstance(end, InferenceFulfilled) and end.worker == account
         )
         credit = site.deployment.escrow.credit_of(account)
         found.demand(credit == earned, f"{account} is owed {credit} wei and earned {earned}")

@@ -126,11 +126,10 @@ class Crew:
         chain = Chain.connect(network)
         deployment = replace(site.deployment, chain=chain)
         journal = self._running.enter_context(
-            open_journal(
-                chain, deployment, self.account, directory=site.folder, place=self._file
-            )
+            open_journal(chain, deployment, self.account, directory=site.folder, place=self._file)
         )
-        options = {"sandbox": site.sandbox, "observer": self._observe} | self._options
+        options: dict[str, Any] = {"sandbox": site.sandbox, "observer": self._observe}
+        options |= self._options
         return self._running.enter_context(
             Worker(chain, deployment, self.account, site.store, journal, **options)
         )

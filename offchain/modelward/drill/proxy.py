@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from enum import StrEnum
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
@@ -33,6 +34,21 @@ _ERRORS: Final = {
 log = logging.getLogger(__name__)
 
 
+class Stage(StrEnum):
+    """Where a call is: on its way to the node, or back."""
+
+    ASKED = "asked"
+    ANSWERED = "answered"
+
+
+Witness = Callable[[str, Stage], bool]
+"""Told of every call's method and stage; if it returns True, the call goes no further."""
+
+
+def _see_nothing(_method: str, _stage: Stage) -> bool:
+    return False
+
+
 class Proxy:
     """A running proxy; stop it with `stop` or by leaving its `with` block.
 
@@ -43,6 +59,8 @@ class Proxy:
         delay_seconds: how long `Fault.DELAY` takes.
         retry_after: what `Fault.THROTTLED` asks for, in whole seconds.
         lag: how many blocks behind `Fault.LAGGING` is.
+
+    `witness` sees every call that no fault befalls, and can end it.
     """
 
     def __init__(
@@ -61,6 +79,7 @@ class Proxy:
         self.delay_seconds = delay_seconds
         self.retry_after = retry_after
         self.lag = lag
+        self.witness: Witness = _see_nothing
         self.stopping = threading.Event()
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -126,7 +145,11 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(request, list):
             self._forward_batch(request)
             return
-        fault = self.proxy.plan.next(request["method"])
+        method = request["method"]
+        if self.proxy.witness(method, Stage.ASKED):
+            self.reset(request)
+            return
+        fault = self.proxy.plan.next(method)
         way = _WAYS.get(fault) if fault is not None else None
         if way is not None:
             way(self, request)
@@ -137,6 +160,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(self._ask_lagging(request))
         else:
             answer = self._ask(request)
+            if self.proxy.witness(method, Stage.ANSWERED):
+                self.reset(request)
+                return
             if fault is not None and "result" in answer:
                 answer["result"] = self._falsified(fault, answer["result"], request)
             self._say(answer)

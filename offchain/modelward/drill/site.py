@@ -20,7 +20,7 @@ from modelward.chain.logs import EventReader
 from modelward.chain.sender import Sender
 from modelward.config import Config, load_config, starter
 from modelward.content.store import ContentStore
-from modelward.deployment import Deployment, deploy
+from modelward.deployment import deploy
 from modelward.devchain.anvil import launch
 from modelward.drill.faults import FaultPlan
 from modelward.drill.proxy import Proxy
@@ -154,6 +154,10 @@ class Site:
         """Mine what waits, and empty blocks after it."""
         self.chain.rpc("anvil_mine", [hex(blocks)])
 
+    def set_base_fee(self, fee: int) -> None:
+        """Set the base fee of the next block, in wei per unit of gas."""
+        self.chain.rpc("anvil_setNextBlockBaseFeePerGas", [hex(fee)])
+
     def reorganise(self, depth: int, blocks: list[list[bytes]]) -> None:
         """Replace the newest `depth` blocks by as many others, with these raw transactions."""
         pairs = [[to_hex(raw), index] for index, block in enumerate(blocks) for raw in block]
@@ -173,6 +177,18 @@ class Site:
         escrow = self.deployment.escrow
         reader = EventReader(self.chain, {escrow.address: escrow.name}, kinds)
         return reader.read_all(self.first_block, self.head)
+
+    @contextmanager
+    def bundle_hidden(self) -> Iterator[None]:
+        """The store has lost the bundle for a while, and nobody has it open."""
+        store = self.folder / ".modelward" / "store"
+        hidden = store.with_name("hidden")
+        self.sandbox.close()
+        store.rename(hidden)
+        try:
+            yield
+        finally:
+            hidden.rename(store)
 
     # --- requests --------------------------------------------------------------------------------
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from modelward.drill.audit import audit
 from modelward.drill.crew import hired
@@ -15,7 +13,7 @@ from modelward.journal import State, TransactionState
 HOUR = 3_600
 
 
-def set_the_clock_wrong(_: Site, seed: int) -> Findings:
+def set_the_clock_wrong(_site: Site, seed: int) -> Findings:
     """A request in time, one whose deadline has passed, and one whose bundle comes late."""
     off = HOUR if seed % 2 else -HOUR
     found = Findings()
@@ -32,7 +30,7 @@ def set_the_clock_wrong(_: Site, seed: int) -> Findings:
         site.chain.rpc("evm_increaseTime", [25])
         site.mine()
         in_time = site.place(random, lifetime=120)
-        with _bundle_hidden(site):
+        with site.bundle_hidden():
             site.mine()
             for _ in range(3):
                 crew.step()
@@ -44,16 +42,3 @@ def set_the_clock_wrong(_: Site, seed: int) -> Findings:
         sent = crew.journal.transactions(*TransactionState)
         found.demand(len(sent) == 1, f"{len(sent)} transactions were signed for one request")
     return found
-
-
-@contextmanager
-def _bundle_hidden(site: Site) -> Iterator[None]:
-    """The store has lost the bundle for a while."""
-    store = site.folder / ".modelward" / "store"
-    hidden = store.with_name("hidden")
-    site.sandbox.close()
-    store.rename(hidden)
-    try:
-        yield
-    finally:
-        hidden.rename(store)

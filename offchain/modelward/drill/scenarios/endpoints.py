@@ -21,7 +21,7 @@ def fail_once_at_every_method(site: Site, seed: int) -> Findings:
     """One kind of fault, met once by every method that an honest run used."""
     kind = RPC_FAULTS[seed % len(RPC_FAULTS)]
     methods = _methods_used(site, seed)
-    return _fail(site, seed, {method: kind for method in methods})
+    return _fail(site, seed, dict.fromkeys(methods, kind))
 
 
 def fail_once_at_one_method(site: Site, seed: int) -> Findings:

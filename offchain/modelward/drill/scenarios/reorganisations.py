@@ -11,11 +11,9 @@ from modelward.drill.findings import Findings
 from modelward.drill.site import Placed, Site
 from modelward.errors import ReorganisedTooDeep
 from modelward.journal import TransactionState
-from modelward.journal.journal import KEPT_CHECKPOINTS
 from modelward.worker import Milestone
 
 STEPS: Final = 20
-_MORE: Final = 10
 _DEATHS: Final = tuple(Milestone)
 
 
@@ -50,9 +48,9 @@ class _Story:
 
     def take_a_step(self, deepest: int) -> None:
         random = self._random
-        kind = random.choices(
-            ("place", "mine", "work", "reorganise", "die"), (25, 20, 30, 20, 5)
-        )[0]
+        kind = random.choices(("place", "mine", "work", "reorganise", "die"), (25, 20, 30, 20, 5))[
+            0
+        ]
         if kind == "place":
             for _ in range(random.randint(1, 3)):
                 self.placed.append(self._site.place(random))
@@ -63,56 +61,27 @@ class _Story:
         elif kind == "work":
             self._crew.step()
         elif kind == "reorganise":
-            self._reorganise(random.randint(1, deepest))
+            reorganise(self._site, random, self.placed, random.randint(1, deepest))
+            self.reorganisations += 1
         else:
             self._crew.die_at(random.choice(_DEATHS))
-
-    def _reorganise(self, depth: int) -> None:
-        site, random = self._site, self._random
-        head = site.head
-        depth = min(depth, head - site.first_block + 1)
-        if depth < 1:
-            return
-        mine = {each.raw: each for each in self.placed}
-        blocks: list[list[bytes]] = [[] for _ in range(depth)]
-        broken: set[str] = set()
-        dropped: list[bytes] = []
-        lowest = 0
-        for number in range(head - depth + 1, head + 1):
-            for entry in site.block_transactions(number):
-                fate = random.choices(("keep", "swap", "drop"), (60, 20, 20))[0]
-                raw = entry["raw"]
-                if entry["from"] in broken or fate == "drop":
-                    broken.add(entry["from"])
-                    dropped.append(raw)
-                    continue
-                if fate == "swap" and raw in mine:
-                    other = site.request(random, nonce=mine[raw].nonce)
-                    self.placed.append(other)
-                    raw = other.raw
-                lowest = random.randint(lowest, depth - 1)
-                blocks[lowest].append(raw)
-        site.reorganise(depth, blocks)
-        self.reorganisations += 1
-        if random.random() < 0.5:
-            for raw in dropped:
-                if raw in mine:
-                    site.submit(raw)
 
 
 def reorganise_too_deep(site: Site, seed: int) -> Findings:
     """Every block that a worker remembers is replaced: it halts, says so and sends nothing."""
     found = Findings()
     with site.episode(seed) as random, hired(site) as crew:
-        for _ in range(KEPT_CHECKPOINTS + _MORE):
-            site.mine()
-            crew.step()
         answered = site.place(random)
         site.mine()
-        crew.step()
         found.demand(crew.finish(), "the worker did not come to an end within 60 s")
+        while crew.journal.checkpoints()[-1].number <= site.first_block:
+            site.mine()
+            crew.step()
 
-        site.reorganise(KEPT_CHECKPOINTS + random.randint(_MORE // 2, _MORE), [])
+        oldest = crew.journal.checkpoints()[-1].number
+        deepest = site.head - site.first_block
+        other = site.request(random)  # empty blocks would have the hashes they had before
+        site.reorganise(random.randint(site.head - oldest + 1, deepest), [[other.raw]])
         site.place(random)
         site.mine(random.randint(1, 5))
         for _ in range(3):
@@ -128,3 +97,39 @@ def reorganise_too_deep(site: Site, seed: int) -> Findings:
         pool = site.chain.rpc("txpool_status")
         found.demand(pool["pending"] == "0x0", "a transaction of the worker waits to be mined")
     return found
+
+
+def reorganise(site: Site, random: Random, placed: list[Placed], depth: int) -> None:
+    """Replace the newest blocks, none from before the episode.
+
+    Each transaction in them is kept in some block, or dropped and sometimes sent again. A request
+    may be swapped for another one of the same nonce, which is added to `placed`.
+    """
+    head = site.head
+    depth = min(depth, head - site.first_block + 1)
+    if depth < 1:
+        return
+    requests = {each.raw: each for each in placed}
+    blocks: list[list[bytes]] = [[] for _ in range(depth)]
+    broken: set[str] = set()
+    dropped: list[bytes] = []
+    lowest = 0
+    for number in range(head - depth + 1, head + 1):
+        for entry in site.block_transactions(number):
+            raw = entry["raw"]
+            fate = random.choices(("keep", "swap", "drop"), (60, 20, 20))[0]
+            if entry["from"] in broken or fate == "drop":
+                broken.add(entry["from"])
+                dropped.append(raw)
+                continue
+            if fate == "swap" and raw in requests:
+                other = site.request(random, nonce=requests[raw].nonce)
+                placed.append(other)
+                raw = other.raw
+            lowest = random.randint(lowest, depth - 1)
+            blocks[lowest].append(raw)
+    site.reorganise(depth, blocks)
+    if random.random() < 0.5:
+        for raw in dropped:
+            if raw in requests:
+                site.submit(raw)

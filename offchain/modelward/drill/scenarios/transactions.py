@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final
 
 from modelward.chain.accounts import Account
@@ -20,6 +21,7 @@ from modelward.journal import SignedAnswer, TransactionState
 from modelward.terms import GWEI
 
 _LIFETIME: Final = 1_200
+_BASE_FEE: Final = 5 * GWEI
 _BUMP: Final = (9, 8)
 """A replacement bids at least 12.5 % more."""
 
@@ -31,6 +33,7 @@ def mishap(site: Site, seed: int) -> Findings:
     name, happen = list(MISHAPS.items())[seed % len(MISHAPS)]
     found = Findings()
     with site.episode(seed) as random, hired(site) as crew:
+        site.set_base_fee(_BASE_FEE)
         placed = [site.place(random, lifetime=_LIFETIME) for _ in range(2)]
         site.mine()
         happen(site, crew)
@@ -50,7 +53,7 @@ def _check_bumps(signed: list[SignedAnswer], found: Findings) -> None:
     up, down = _BUMP
     for nonce, rivals in by_nonce.items():
         rivals.sort(key=lambda each: each.max_fee)
-        for lower, higher in zip(rivals, rivals[1:], strict=False):
+        for lower, higher in pairwise(rivals):
             enough = (
                 higher.max_fee * down >= lower.max_fee * up and higher.tip * down >= lower.tip * up
             )
@@ -77,9 +80,8 @@ def _underprice(site: Site, crew: Crew) -> None:
 def _raise_the_base_fee(site: Site, crew: Crew) -> None:
     """Ten times what the transactions were signed under, for as long as they wait."""
     crew.step()
-    fee = 10 * site.chain.head().base_fee
     for _ in range(30):
-        site.chain.rpc("anvil_setNextBlockBaseFeePerGas", [hex(fee)])
+        site.set_base_fee(10 * _BASE_FEE)
         site.mine()
         crew.step()
         if not crew.journal.transactions(TransactionState.SIGNED, TransactionState.SENT):

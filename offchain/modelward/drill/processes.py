@@ -1,0 +1,146 @@
+"""Workers as processes of their own, which die by SIGKILL at named points.
+
+They are forked from a process that has imported everything, so that one starts in milliseconds.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from typing import Final
+
+from modelward.chain.accounts import Account
+from modelward.chain.connection import Chain
+from modelward.config import load_config
+from modelward.content.store import ContentStore
+from modelward.deployment import load_deployment
+from modelward.drill.proxy import Stage
+from modelward.drill.site import Site
+from modelward.terms import RequestId
+from modelward.worker import Milestone, Worker, open_journal
+
+SECONDS: Final = 60.0
+"""Longest any process may take to come to where it is wanted."""
+
+_PRELOADED: Final = (
+    "modelward.drill.processes",
+    "sqlalchemy.dialects.sqlite",
+    "fsspec.implementations.local",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A point outside the worker: one of its calls, on the way to the node or back."""
+
+    method: str
+    stage: Stage
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.stage}"
+
+
+Point = Milestone | Call
+
+POINTS: Final[tuple[Point, ...]] = (
+    *Milestone,
+    Call("eth_getLogs", Stage.ASKED),
+    Call("eth_getLogs", Stage.ANSWERED),
+    Call("eth_estimateGas", Stage.ASKED),
+    Call("eth_sendRawTransaction", Stage.ASKED),
+    Call("eth_sendRawTransaction", Stage.ANSWERED),
+    Call("eth_getTransactionReceipt", Stage.ANSWERED),
+)
+"""Where workers are killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a process is to do: work from `folder` on `journal` until told to stop, or to die."""
+
+    folder: Path
+    journal: Path
+    role: str
+    dies_at: Milestone | None
+
+
+def work(orders: Orders) -> None:
+    """Run a worker as `modelward worker run` does; the entry point of a process."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    config = load_config(
+        orders.folder / "deploy.toml", environ={"MODELWARD_HOME": str(orders.folder / "home")}
+    )
+
+    def observe(milestone: Milestone, _: RequestId) -> None:
+        if milestone is orders.dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    chain = Chain.connect(config.network())
+    deployment = load_deployment(chain, config)
+    account = Account.development(orders.role)
+    with (
+        open_journal(
+            chain, deployment, account, directory=orders.folder, place=orders.journal
+        ) as journal,
+        Worker(
+            chain, deployment, account, ContentStore(config.store_url), journal, observer=observe
+        ) as worker,
+    ):
+        worker.run(stop)
+
+
+@contextmanager
+def employed(
+    site: Site, journal: Path, *, role: str = "worker", dies_at: Point | None = None
+) -> Iterator[ForkServerProcess]:
+    """A worker process, which is dead afterwards."""
+    milestone = dies_at if isinstance(dies_at, Milestone) else None
+    process = _context().Process(
+        target=work, args=(Orders(site.folder, journal, role, milestone),), daemon=True
+    )
+    if isinstance(dies_at, Call):
+        site.proxy.witness = _executioner(process, dies_at)
+    process.start()
+    try:
+        yield process
+    finally:
+        if process.is_alive():
+            process.kill()
+        process.join()
+        site.proxy.witness = lambda _method, _stage: False
+
+
+def mine_until(site: Site, reached: Callable[[], bool], seconds: float = SECONDS) -> bool:
+    """Mine, ten blocks a second, until something is so; whether it was within `seconds`."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        if reached():
+            return True
+        site.mine()
+        time.sleep(0.1)
+    return False
+
+
+def _executioner(process: ForkServerProcess, point: Call) -> Callable[[str, Stage], bool]:
+    def witness(method: str, stage: Stage) -> bool:
+        if (method, stage) != (point.method, point.stage) or process.pid is None:
+            return False
+        os.kill(process.pid, signal.SIGKILL)
+        return True
+
+    return witness
+
+
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_PRELOADED))
+    return context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,43 @@ from modelward.models.bundle import Bundle, write_bundle
 from modelward.models.schema import Row
 from modelward.pipeline.package import PackagedModel, package
 
+_FAR_AWAY = 10**12
+
 
 def endless_tree() -> Bundle:
     """A decision tree whose root is its own child: `predict` never comes back."""
-    return _tree_with_root_children(0)
+    return _tree_with_root_children(0, 0)
 
 
 def crashing_tree() -> Bundle:
     """A decision tree whose root's children lie far outside its memory: `predict` crashes."""
-    return _tree_with_root_children(10**12)
+    return _tree_with_root_children(_FAR_AWAY, _FAR_AWAY)
+
+
+@dataclass(frozen=True)
+class Trap:
+    """A model that serves some inputs well, and is broken by others."""
+
+    bundle: Bundle
+    harmless_input: bytes
+    trap_input: bytes
+
+
+def trapped_tree() -> Trap:
+    """A decision tree that crashes `predict` on what falls to the right of its root."""
+    inputs, _ = load_breast_cancer(return_X_y=True, as_frame=True)
+    honest, model = _honest(DecisionTreeClassifier(max_depth=3, random_state=0))
+    tree = model.tree_
+    falls_right = inputs.iloc[:, tree.feature[0]] > tree.threshold[0]
+    schema = honest.manifest.input
+
+    def first(chosen: Any) -> bytes:
+        return schema.encode_row(
+            schema.rows(inputs[400:][chosen[400:]][:1].itertuples(index=False, name=None))[0]
+        )
+
+    bundle = _tree_with_root_children(int(tree.children_left[0]), _FAR_AWAY)
+    return Trap(bundle, first(~falls_right), first(falls_right))
 
 
 def raising_model() -> Bundle:
@@ -56,12 +85,12 @@ def held_out_input() -> bytes:
     return honest.manifest.input.encode_row(held_out_row())
 
 
-def _tree_with_root_children(position: int) -> Bundle:
+def _tree_with_root_children(left: int, right: int) -> Bundle:
     honest, model = _honest(DecisionTreeClassifier(max_depth=3, random_state=0))
     tree = model.tree_
     state = tree.__getstate__()
     nodes = state["nodes"].copy()
-    nodes["left_child"][0] = nodes["right_child"][0] = position
+    nodes["left_child"][0], nodes["right_child"][0] = left, right
     crafted = Tree(tree.n_features, np.array(tree.n_classes, dtype=np.intp), tree.n_outputs)
     crafted.__setstate__(state | {"nodes": nodes})
     model.tree_ = crafted

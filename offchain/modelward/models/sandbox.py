@@ -14,11 +14,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from eth_utils.crypto import keccak
 
@@ -64,6 +64,9 @@ class Limits:
     open_bytes: int = 256 << 20
 
 
+Death = Literal["time", "memory", "crash"]
+"""What a child died of: a limit of time or of memory, or a crash of its own."""
+
 Outcome = bytes | InvalidInput | PredictionFailed
 """What came of a row: its canonical output, or why there is none."""
 
@@ -101,6 +104,10 @@ class Sandbox:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
+        self.deaths: Counter[Death] = Counter()
+        """How many children broke, and of what."""
+        self.seconds_waited = 0.0
+        """How long children were waited for until they had started."""
         self._child: _Child | None = None
         self._open: OrderedDict[bytes, _Opened] = OrderedDict()
 
@@ -221,6 +228,7 @@ class Sandbox:
         if child.isolation is not None:
             return child
         child.connection.settimeout(_START_SECONDS)
+        begun = time.monotonic()
         try:
             _, greeting = receive(child.connection, _MOST_REPLIED)
             child.isolation = Isolation(**json.loads(greeting))
@@ -229,6 +237,8 @@ class Sandbox:
                 f"The process to predict in does not start: it {_fate(self._end(child))}.",
                 hint="Its memory limit may be too low for this machine.",
             ) from error
+        finally:
+            self.seconds_waited += time.monotonic() - begun
         return child
 
     def _exchange(self, child: _Child, kind: bytes, body: bytes) -> bytes:
@@ -243,11 +253,13 @@ class Sandbox:
             child.connection.settimeout(max(deadline - time.monotonic(), 0.001))
             replied, reply = receive(child.connection, _MOST_REPLIED)
         except TimeoutError as error:
+            self.deaths["time"] += 1
             self.close()
             raise PredictionAborted(
                 f"{doing} took longer than {seconds:g} s and was stopped.", timed_out=True
             ) from error
         except (OSError, EOFError, ValueError) as error:
+            self.deaths["crash"] += 1
             raise PredictionAborted(
                 f"{doing} broke the process it ran in, which {_fate(self._end(child))}."
             ) from error
@@ -265,9 +277,11 @@ class Sandbox:
                 return known("".join(c if c.isprintable() else " " for c in message))
         self.close()
         if name == MemoryError.__name__:
+            self.deaths["memory"] += 1
             return PredictionAborted(
                 f"{doing} needed more than {self.limits.memory_bytes >> 20} MiB of memory."
             )
+        self.deaths["crash"] += 1
         return PredictionAborted(f"{doing} was answered with something that is no answer.")
 
     def _end(self, child: _Child) -> int:

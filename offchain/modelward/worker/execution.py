@@ -1,4 +1,4 @@
-"""Execution: from a request's input and the pinned bundle to an answer.
+"""Execution: from the inputs of requests and the bundle they pin to answers.
 
 Every check of what strangers wrote comes before its use: the input against its hash, the version
 against its id, the bundle against its hash, all before anything parses them.
@@ -6,9 +6,9 @@ against its id, the bundle against its hash, all before anything parses them.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from modelward.commitments import input_hash, result_commitment, result_salt
 from modelward.content.store import ContentStore
@@ -20,11 +20,15 @@ from modelward.errors import (
     InvalidBundle,
     InvalidInput,
     InvalidTerms,
+    KeyNotGranted,
+    ModelwardError,
     PredictionAborted,
-    PredictionFailed,
+    RpcError,
+    RpcUnavailable,
+    SandboxUnavailable,
     StoreUnavailable,
 )
-from modelward.journal import Answer, Fulfilment, Job, Refusal
+from modelward.journal import Fulfilment, Job, Refusal
 from modelward.models.bundle import MAX_BUNDLE_BYTES
 from modelward.models.sandbox import Sandbox
 from modelward.models.schema import FLOAT_ROW_TAG
@@ -48,7 +52,26 @@ from modelward.worker.versions import VersionReader
 MAX_STORED_BYTES = MAX_BUNDLE_BYTES + (MAX_BUNDLE_BYTES >> 12) + 4096
 """Longest stored bundle: an envelope is slightly longer than what it holds."""
 
-_log = logging.getLogger(__name__)
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """No answer now, for a reason that is not the request's and can pass."""
+
+    error: ModelwardError
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """No answer yet: the process that was to predict broke, at this request or at one before it."""
+
+    error: PredictionAborted
+    culprit: bool
+
+
+Outcome = Fulfilment | Refusal | Postponed | Interrupted
+"""What came of a request."""
+
+_PASSING = (RpcUnavailable, RpcError, SandboxUnavailable, StoreUnavailable, KeyNotGranted)
 
 
 class _Declined(Exception):
@@ -77,14 +100,16 @@ def _waiting_for(reason: RefusalReason) -> Iterator[None]:
 
 
 class Execution:
-    """Computes answers. Bundles come from `source`, inputs by reference from `store`."""
+    """Computes answers. Bundles come from `source`, inputs by reference from `store`.
+
+    Several threads may use it, each with a sandbox of its own.
+    """
 
     def __init__(
         self,
         versions: VersionReader,
         store: ContentStore,
         source: ContentSource,
-        sandbox: Sandbox,
         keyring: Keyring,
         *,
         chain_id: int,
@@ -93,29 +118,42 @@ class Execution:
         self._versions = versions
         self._store = store
         self._source = source
-        self._sandbox = sandbox
         self._keyring = keyring
         self._chain_id = chain_id
         self._escrow = escrow
 
-    def answer(self, job: Job) -> Answer:
-        """The answer to a request: its result, or a refusal that gives the fee back.
+    def answer(self, jobs: Sequence[Job], sandbox: Sandbox) -> list[Outcome]:
+        """What comes of each of these requests for one version, in their order; raises nothing.
 
-        Raises:
-            AnswerDelayed: no store gives bundle or input now, or takes the output.
-            KeyNotGranted: they are sealed, and nobody has given this worker the key, or a gateway
-                turns it away; others may have it.
-            RpcUnavailable, RpcError, SandboxUnavailable: something of this worker's own failed.
+        They are one batch for the sandbox. One that breaks it interrupts those after it.
         """
+        inputs: dict[int, ClearInput] = {}
+        outcomes: dict[int, Outcome] = {}
+        for position, job in enumerate(jobs):
+            try:
+                inputs[position] = self._read_input(job)
+            except _Declined as declined:
+                outcomes[position] = declined.refusal
+            except _PASSING as error:
+                outcomes[position] = Postponed(error)
+        if inputs:
+            rows = [clear.canonical_input for clear in inputs.values()]
+            predicted = self._predict(jobs[0], rows, sandbox)
+            for (position, clear), output in zip(inputs.items(), predicted, strict=True):
+                outcomes[position] = self._outcome(jobs[position], clear, output)
+        return [outcomes[position] for position in range(len(jobs))]
+
+    def _outcome(self, job: Job, clear: ClearInput, canonical_output: bytes | Outcome) -> Outcome:
+        if not isinstance(canonical_output, bytes):
+            return canonical_output
         try:
-            return self._fulfilment(job)
+            return self._fulfilment(job, clear, canonical_output)
         except _Declined as declined:
             return declined.refusal
+        except _PASSING as error:
+            return Postponed(error)
 
-    def _fulfilment(self, job: Job) -> Fulfilment:
-        clear = self._read_input(job)
-        version = self._versions.version(job.offer.model_id, job.offer.version_id)
-        canonical_output = self._predict(job.offer.owner, version, clear.canonical_input)
+    def _fulfilment(self, job: Job, clear: ClearInput, canonical_output: bytes) -> Fulfilment:
         output = self._framed(job, canonical_output)
         if len(output) > MAX_OUTPUT_BYTES:
             raise _Declined(
@@ -166,35 +204,31 @@ class Execution:
                 inline_only=bool(request.flags & INLINE_ONLY or request.callback_gas),
             )
 
-    def _predict(self, owner: Address, version: Version, canonical_input: bytes) -> bytes:
+    def _predict(
+        self, job: Job, rows: Sequence[bytes], sandbox: Sandbox
+    ) -> Sequence[bytes | Outcome]:
+        """The canonical output for each row of the version `job` pins, or what came instead."""
+        offer = job.offer
         try:
-            return self._attempt(owner, version, canonical_input)
-        except PredictionAborted as error:
-            if error.timed_out:
-                raise _Declined(RefusalReason.PREDICTION_FAILED, error.message) from error
-            _log.warning("%s It is tried once more.", error.message)
-        try:
-            return self._attempt(owner, version, canonical_input)
-        except PredictionAborted as error:
-            raise _Declined(RefusalReason.PREDICTION_FAILED, error.message) from error
+            version = self._versions.version(offer.model_id, offer.version_id)
+            if not sandbox.holds(version.bundle_hash, version.manifest_hash):
+                self._open(offer.owner, version, sandbox)
+        except _Declined as declined:
+            return [declined.refusal] * len(rows)
+        except _PASSING as error:
+            return [Postponed(error)] * len(rows)
+        predicted = sandbox.predict_each(version.bundle_hash, rows)
+        outcomes = [_judged(*pair) for pair in zip(rows, predicted, strict=False)]
+        if isinstance(last := predicted[-1], PredictionAborted):
+            untried = len(rows) - len(predicted)
+            outcomes += [Interrupted(last, culprit=False)] * untried
+        return outcomes
 
-    def _attempt(self, owner: Address, version: Version, canonical_input: bytes) -> bytes:
-        if not self._sandbox.holds(version.bundle_hash, version.manifest_hash):
-            self._open(owner, version)
-        try:
-            return self._sandbox.predict(version.bundle_hash, canonical_input)
-        except InvalidInput as error:
-            raise _Declined(_input_fault(canonical_input)) from error
-        except PredictionAborted:
-            raise
-        except PredictionFailed as error:
-            raise _Declined(RefusalReason.PREDICTION_FAILED) from error
-
-    def _open(self, owner: Address, version: Version) -> None:
+    def _open(self, owner: Address, version: Version, sandbox: Sandbox) -> None:
         stored = self._fetch(owner, version)
         try:
             data = self._keyring.open_bundle(owner, version, stored)
-            self._sandbox.open(data, version.bundle_hash, version.manifest_hash)
+            sandbox.open(data, version.bundle_hash, version.manifest_hash)
         except (InvalidBundle, HashMismatch, EnvelopeError, PredictionAborted) as error:
             raise _Declined(RefusalReason.BUNDLE_INVALID, error.message) from error
 
@@ -210,6 +244,22 @@ class Execution:
                 return self._source.get(content, limit=MAX_STORED_BYTES)
         except (HashMismatch, ContentTooLarge) as error:
             raise _Declined(RefusalReason.BUNDLE_INVALID, error.message) from error
+
+
+def _judged(row: bytes, predicted: bytes | BadInput) -> bytes | Outcome:
+    """What the sandbox made of a row, in terms of its request."""
+    match predicted:
+        case bytes():
+            return predicted
+        case PredictionAborted(timed_out=True):
+            return Refusal(RefusalReason.PREDICTION_FAILED, predicted.message)
+        case PredictionAborted():
+            return Interrupted(predicted, culprit=True)
+        case InvalidInput():
+            reason = _input_fault(row)
+        case _:
+            reason = RefusalReason.PREDICTION_FAILED
+    return Refusal(reason, reason.sentence)
 
 
 def _input_fault(canonical_input: bytes) -> RefusalReason:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from modelward.chain.accounts import Account
-from modelward.chain.connection import Chain
+from modelward.chain.connection import Block, Chain
 from modelward.chain.sender import Sender
 from modelward.config import Policy
 from modelward.content.store import ContentStore
 from modelward.deployment import Deployment
 from modelward.errors import (
     JournalUnavailable,
-    KeyNotGranted,
     ReorganisedTooDeep,
     RpcError,
-    SandboxUnavailable,
+    Superseded,
     Unavailable,
 )
 from modelward.journal import Answer, Identity, Job, Journal, Refusal, State, default_path
@@ -27,19 +28,50 @@ from modelward.models.sandbox import Sandbox
 from modelward.sdk.content_source import ContentSource
 from modelward.sdk.gateway_client import GatewayClient
 from modelward.sdk.keyring import Keyring
-from modelward.terms import RequestId
+from modelward.terms import RefusalReason, RequestId, VersionId
 from modelward.worker.admission import Admission, Waiting
-from modelward.worker.execution import AnswerDelayed, Execution
+from modelward.worker.execution import AnswerDelayed, Execution, Interrupted, Outcome, Postponed
 from modelward.worker.intake import Intake, Reading
+from modelward.worker.lanes import Batch, LaneName, Lanes
 from modelward.worker.milestones import Milestone, Observer
 from modelward.worker.settlement import Settlement
 from modelward.worker.versions import VersionReader
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
-_IN_FLIGHT = (State.COMPUTED, State.SIGNED, State.SENT, State.MINED)
+_GLANCE = 0.2
+"""How long predictions are waited for before somebody's wish to stop is looked at again."""
+
+_TO_COMPUTE = (State.CONFIRMED, State.COMPUTING)
+_UNMINED = (State.COMPUTED, State.SIGNED, State.SENT)
+_IN_FLIGHT = (*_UNMINED, State.MINED)
 
 _log = logging.getLogger(__name__)
+
+
+class Stop(Protocol):
+    """Says when to stop; a `threading.Event` does."""
+
+    def is_set(self) -> bool:
+        """Whether to stop now."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for it, at most so many seconds."""
+
+
+class _Deadline:
+    """A stop that comes by itself after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+
+    def is_set(self) -> bool:
+        return time.monotonic() >= self._at
+
+    def wait(self, timeout: float | None = None) -> bool:
+        left = max(0.0, self._at - time.monotonic())
+        time.sleep(left if timeout is None else min(left, timeout))
+        return self.is_set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +169,27 @@ class Worker:
         self._observer = observer
         self._passed: list[tuple[Milestone, RequestId]] = []
         self._postponed = _Postponements()
-        self._stop = threading.Event()
+        self._stop: Stop = threading.Event()
+        self._taking = True
+        self._versions: dict[RequestId, VersionId] = {}
         self._intake = Intake(chain, deployment, account.address, journal)
         self._admission = Admission(sender, escrow, deployment.data_share, self.policy, journal)
-        self._execution = Execution(
+        execution = Execution(
             VersionReader(chain, deployment),
             store,
             ContentSource(
                 store, GatewayClient(chain, deployment.data_share.address, account), gateway
             ),
-            self._sandbox,
             Keyring(chain, deployment, account),
             chain_id=chain.chain_id,
             escrow=escrow.address,
         )
+        self._lanes = Lanes(execution, self._sandbox)
         self._settlement = Settlement(sender, escrow, journal, self._admission, self._observe)
 
     def close(self) -> None:
-        """End the process that predicts, unless it was given a sandbox of somebody else's."""
+        """End the processes that predict, unless it was given a sandbox of somebody else's."""
+        self._lanes.close()
         if self._owns_sandbox:
             self._sandbox.close()
 
@@ -172,56 +207,78 @@ class Worker:
                 one came to.
             ReorganisedTooDeep, JournalUnavailable: no step can go on.
         """
-        self._passed = []
-        self._read()
-        self._follow()
-        for request_id in self._journal_ids(State.COMPUTED):
-            self._settle(request_id)
-        for request_id in self._journal_ids(State.CONFIRMED):
-            self._answer(request_id)
-        if Report(tuple(self._passed)).at(Milestone.BROADCAST):
-            self._follow()
-            self._read()
-        return Report(tuple(self._passed))
+        return self._step(math.inf)
 
-    def drain(self, stop: threading.Event | None = None) -> Report:
+    def drain(self, stop: Stop | None = None, *, take_new: bool = True) -> Report:
         """Step until nothing more can be done now and no answer is on its way, or `stop` is set.
+
+        Unless `take_new`, only what has been computed is brought to its end.
 
         Raises what `step` raises.
         """
-        self._stop = stop or threading.Event()
+        self._stop, self._taking = stop or threading.Event(), take_new
         passed: list[tuple[Milestone, RequestId]] = []
         while not self._stop.is_set():
             report = self.step()
             passed += report.passed
             if report.idle:
-                if not any(map(self._postponed.due, self.journal.job_ids(*_IN_FLIGHT))):
+                if not self._under_way(*_IN_FLIGHT):
                     break
                 self._stop.wait(self.chain.network.poll_interval)
         return Report(tuple(passed))
 
-    def run(self, stop: threading.Event) -> None:
-        """Step until `stop` is set; the request in hand is finished first.
+    def run(self, stop: threading.Event, *, patience: float = 0.0) -> None:
+        """Step until `stop` is set.
 
-        Infrastructure that fails is waited for, ever longer up to half a minute.
+        Then, for at most `patience` seconds, what is being computed is finished, sent and waited
+        for until it is mined; the rest stays in the journal as it is. Infrastructure that fails is
+        waited for, ever longer up to half a minute.
 
         Raises `ReorganisedTooDeep` or `JournalUnavailable`.
         """
-        self._stop = stop
+        self._stop, self._taking = stop, True
         self._sandbox.start()
+        self._keep_stepping(stop)
+        if patience > 0:
+            self._stop, self._taking = _Deadline(patience), False
+            self._keep_stepping(self._stop, *_UNMINED)
+        self.journal.release(self._lanes.request_ids)
+        waiting = sum(n for state, n in self.journal.counts().items() if not state.is_end)
+        _log.info("stopped; %d requests wait in the journal", waiting)
+
+    def _keep_stepping(self, stop: Stop, *only_while: State) -> None:
+        """Step until `stop` is set, or only while something is under way in some states."""
         pause = _FIRST_PAUSE
+        interval = self.chain.network.poll_interval
         while not stop.is_set():
             try:
-                self.step()
+                self._step(interval)
             except (JournalUnavailable, ReorganisedTooDeep):
                 raise
             except Unavailable as error:
                 _log.warning("%s Trying again in %g s.", error.message, pause)
                 stop.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
-            else:
-                pause = _FIRST_PAUSE
-                stop.wait(self.chain.network.poll_interval)
+                continue
+            pause = _FIRST_PAUSE
+            if only_while and not self._under_way(*only_while):
+                return
+            if not self._lanes.busy:
+                stop.wait(interval)
+
+    def _under_way(self, *states: State) -> bool:
+        return self._lanes.busy or any(map(self._postponed.due, self.journal.job_ids(*states)))
+
+    def _step(self, patience: float) -> Report:
+        """One pass, in which at most `patience` seconds are spent waiting for predictions."""
+        self._passed = []
+        self._read()
+        self._follow()
+        self._compute(patience)
+        if Report(tuple(self._passed)).at(Milestone.BROADCAST):
+            self._follow()
+            self._read()
+        return Report(tuple(self._passed))
 
     # --- stages ----------------------------------------------------------------------------------
 
@@ -230,6 +287,8 @@ class Worker:
         if reading.granted:
             self._postponed.until.clear()
         self._postponed.forget(reading.ended + reading.rewound)
+        for request_id in reading.ended:
+            self._versions.pop(request_id, None)
         for request_id in reading.placed:
             self._observe(Milestone.SEEN, request_id)
         for request_id in reading.ended:
@@ -240,33 +299,117 @@ class Worker:
         for request_id in self._settlement.follow():
             self._postponed.back_off(request_id)
 
-    def _answer(self, request_id: RequestId) -> None:
-        job = self._job(request_id, State.CONFIRMED)
-        if job is None:
-            return
-        try:
-            self._compute(job)
-        except (RpcError, SandboxUnavailable, KeyNotGranted) as error:
-            self._wait(job, Waiting(error.message, 15))
-        self._settle(request_id)
-
-    def _compute(self, job: Job) -> None:
-        head = self.chain.head()
-        verdict = self._admission.judge(job, head)
-        if isinstance(verdict, Waiting):
-            self._wait(job, verdict)
-            return
-        try:
-            answer: Answer = verdict or self._execution.answer(job)
-        except AnswerDelayed as error:
-            if job.request.deadline - head.timestamp > self.policy.refuse_within:
-                self._wait(job, Waiting(error.message, 0))
-                self._postponed.back_off(job.request_id)
+    def _compute(self, patience: float) -> None:
+        """Hand what is due to free lanes, and record and settle what they come to meanwhile."""
+        until = time.monotonic() + patience
+        tried: set[RequestId] = set()
+        while not self._stop.is_set():
+            self._start_batches(tried)
+            self._settle_computed()
+            if not self._lanes.busy:
                 return
-            answer = Refusal(error.reason, error.message)
+            for batch in self._lanes.finished(min(_GLANCE, max(0.0, until - time.monotonic()))):
+                tried |= self._record(batch)
+            if time.monotonic() >= until:
+                break
+        self._settle_computed()
+
+    def _start_batches(self, tried: set[RequestId]) -> None:
+        """Give each free lane the nearest deadline and what else is due for the same version."""
+        chosen: dict[LaneName, list[Job]] = {lane: [] for lane in self._lanes.free}
+        if not self._taking or not chosen:
+            return
+        head: Block | None = None
+        running = set(self._lanes.request_ids)
+        for request_id in self._journal_ids(*_TO_COMPUTE):
+            if request_id in tried or request_id in running:
+                continue
+            version = self._version_of(request_id)
+            batch = chosen.get(self._lanes.lane_of(version))
+            if batch is None or len(batch) >= self._lanes.room(version):
+                continue
+            if batch and batch[0].offer.version_id != version:
+                continue
+            job = self._job(request_id, *_TO_COMPUTE)
+            if job is None:
+                continue
+            head = head or self.chain.head()
+            if self._admit(job, head):
+                batch.append(job)
+        for lane, jobs in chosen.items():
+            claimed = self.journal.claim([job.request_id for job in jobs]) if jobs else []
+            if claimed:
+                self._lanes.run(lane, claimed)
+
+    def _version_of(self, request_id: RequestId) -> VersionId | None:
+        version = self._versions.get(request_id)
+        if version is None:
+            job = self.journal.job(request_id)
+            if job is not None:
+                version = self._versions[request_id] = job.offer.version_id
+        return version
+
+    def _admit(self, job: Job, head: Block) -> bool:
+        try:
+            verdict = self._admission.judge(job, head)
+        except RpcError as error:
+            verdict = Waiting(error.message, 15)
+        match verdict:
+            case Waiting():
+                self._wait(job, verdict)
+            case Refusal():
+                self._record_answer(job, verdict)
+        return verdict is None
+
+    def _record(self, batch: Batch) -> set[RequestId]:
+        """Put what came of a batch on disk; returns the requests not to try again in this step."""
+        postponed = set()
+        for job, outcome in zip(batch.jobs, batch.outcomes, strict=True):
+            if self._standing(job.request_id, State.COMPUTING) is None:
+                continue  # it ended while it was computed
+            answer = self._answer(job, outcome)
+            if answer is not None:
+                self._record_answer(job, answer)
+            elif isinstance(outcome, Postponed):
+                postponed.add(job.request_id)
+        return postponed
+
+    def _record_answer(self, job: Job, answer: Answer) -> None:
         self._observe(Milestone.ANSWERED, job.request_id)
-        self.journal.record_answer(job.request_id, answer)
-        self._observe(Milestone.COMPUTED, job.request_id)
+        try:
+            self.journal.record_answer(job.request_id, answer)
+        except Superseded as error:
+            _log.info("%s %s", job.request_id.hex()[:8], error.message)
+        else:
+            self._observe(Milestone.COMPUTED, job.request_id)
+
+    def _answer(self, job: Job, outcome: Outcome) -> Answer | None:
+        """The answer, unless the request has to be tried again."""
+        match outcome:
+            case Postponed(error=AnswerDelayed() as error):
+                if job.request.deadline - self.chain.head().timestamp <= self.policy.refuse_within:
+                    return Refusal(error.reason, error.message)
+                self._put_back(job, Waiting(error.message, 0))
+                self._postponed.back_off(job.request_id)
+            case Postponed(error=error):
+                self._put_back(job, Waiting(error.message, 15))
+            case Interrupted(error=error, culprit=True):
+                if job.attempts > 1:
+                    return Refusal(RefusalReason.PREDICTION_FAILED, error.message)
+                _log.warning("%s It is tried once more.", error.message)
+            case Interrupted():
+                self.journal.release([job.request_id])
+            case _:
+                return outcome
+        return None
+
+    def _put_back(self, job: Job, waiting: Waiting) -> None:
+        self.journal.release([job.request_id])
+        self._wait(job, waiting)
+
+    def _settle_computed(self) -> None:
+        for request_id in self._journal_ids(State.COMPUTED):
+            self._settle(request_id)
 
     def _settle(self, request_id: RequestId) -> None:
         job = self._job(request_id, State.COMPUTED)
@@ -285,15 +428,16 @@ class Worker:
             self.journal.record_reason(job.request_id, waiting.reason)
             self._observe(Milestone.WAITING, job.request_id)
 
-    def _journal_ids(self, state: State) -> list[RequestId]:
-        return [i for i in self.journal.job_ids(state) if self._postponed.due(i)]
+    def _journal_ids(self, *states: State) -> list[RequestId]:
+        return [i for i in self.journal.job_ids(*states) if self._postponed.due(i)]
 
-    def _job(self, request_id: RequestId, state: State) -> Job | None:
-        """The job, if it is still there and in that state, and nobody said stop."""
-        if self._stop.is_set():
-            return None
+    def _job(self, request_id: RequestId, *states: State) -> Job | None:
+        """The job, if it is still there and in such a state, and nobody said stop."""
+        return None if self._stop.is_set() else self._standing(request_id, *states)
+
+    def _standing(self, request_id: RequestId, *states: State) -> Job | None:
         job = self.journal.job(request_id)
-        return job if job is not None and job.state is state and job.on_chain else None
+        return job if job is not None and job.state in states and job.on_chain else None
 
     def _observe(self, milestone: Milestone, request_id: RequestId) -> None:
         self._passed.append((milestone, request_id))

@@ -235,9 +235,12 @@ contract InferenceEscrow is IInferenceEscrow, EIP712, ReentrancyGuardTransient {
     // --- for verifiers ----------------------------------------------------------------------------
 
     /// @inheritdoc IInferenceEscrow
-    function hold(Offer calldata offer, Request calldata terms, address worker, uint40 until) external {
+    function hold(Offer calldata offer, Request calldata terms, address worker, uint40 until)
+        external
+        returns (bytes32 id)
+    {
         // Check
-        bytes32 id = _requireVerifier(offer, terms);
+        id = _requireVerifier(offer, terms);
         RequestWord word = _requireOpen(id);
         _requireInTime(terms.query.deadline);
         _requireEligible(offer, terms, worker);

@@ -181,7 +181,7 @@ interface IInferenceEscrow {
     /// @notice The request names somebody else to pay for it.
     error NotPayer(address payer, address caller);
 
-    /// @notice Only the requester may cancel.
+    /// @notice Only the requester may do this.
     error NotRequester(address requester, address caller);
 
     /// @notice As many inputs as queries are needed.
@@ -338,7 +338,10 @@ interface IInferenceEscrow {
     /// until `until` has passed.
     /// @param worker Must hold a live SERVE grant, and be the one named if one is named.
     /// @param until Unix time, after now and at most `MAX_HOLD` from now.
-    function hold(Offer calldata offer, Request calldata terms, address worker, uint40 until) external;
+    /// @return id The request's id.
+    function hold(Offer calldata offer, Request calldata terms, address worker, uint40 until)
+        external
+        returns (bytes32 id);
 
     /// @notice Records an answer, and credits worker and payee: of an open request in time, as by
     /// `fulfil`, or of a held one until its hold ends.

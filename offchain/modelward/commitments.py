@@ -11,6 +11,7 @@ from eth_utils.crypto import keccak
 
 from modelward.terms import (
     Address,
+    ExactAnswer,
     Metric,
     ModelId,
     Offer,
@@ -206,6 +207,25 @@ def result_commitment(request: RequestId, canonical_output: bytes, secret: bytes
     """
     return keccak(
         encode(["bytes32", "bytes", "bytes32"], [request, canonical_output, result_salt(secret)])
+    )
+
+
+def exact_answer_hash(answer: ExactAnswer) -> bytes:
+    """What the ExactReferee keeps of an answer: `keccak256(abi.encode(answer))`."""
+    return keccak(
+        encode(
+            ["(address,uint40,uint128,bytes32,bytes32,bytes)"],
+            [
+                (
+                    answer.worker,
+                    answer.settle_after,
+                    answer.bond,
+                    answer.commitment,
+                    answer.result_salt,
+                    answer.output,
+                )
+            ],
+        )
     )
 
 

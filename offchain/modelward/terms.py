@@ -46,6 +46,8 @@ MAX_INLINE_BYTES = 1024
 """Longest framed input or output that clients put into an event; larger ones go to a store."""
 INLINE_ONLY = 1
 """Request flag: the output must be in the event itself."""
+SETTLE_TIME = 86_400
+"""How long after its window the ExactReferee lets an answer be settled, in seconds."""
 
 
 class Right(IntFlag):
@@ -360,6 +362,39 @@ class Answer:
 
     request: Request
     commitment: bytes
+    output: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ExactTerms:
+    """What a version says to the ExactReferee; mirrors the struct of the same name.
+
+    `window` in seconds, `bond` in wei.
+    """
+
+    program_hash: bytes
+    window: int
+    bond: int
+
+    @property
+    def settings(self) -> bytes:
+        """The version's `verifier_settings`: window and bond, 128 bits each."""
+        return self.window.to_bytes(16, "big") + self.bond.to_bytes(16, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class ExactAnswer:
+    """An answer under the ExactReferee's examination; mirrors the struct of the same name.
+
+    `settle_after` in Unix seconds, `bond` in wei; `result_salt` is ZERO_HASH unless the request
+    asks for a callback; `output` is framed.
+    """
+
+    worker: Address
+    settle_after: int
+    bond: int
+    commitment: bytes
+    result_salt: bytes
     output: bytes
 
 

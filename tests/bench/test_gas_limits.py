@@ -20,6 +20,10 @@ LIMITS = {
     "revoke_all": 31_000,
     "publish_version": 80_000,
     "request_plus_fulfil": 141_000,
+    "answer_exact_288": 95_000,
+    "settle_exact": 80_000,
+    "accept_exact": 80_000,
+    "challenge_bookkeeping": 100_000,
 }
 
 

@@ -34,6 +34,7 @@ def test_the_starter_configures_all_contracts_and_a_local_network(read):
         "ModelRegistry",
         "InferenceEscrow",
         "ExactPrograms",
+        "ExactReferee",
     ]
     assert config.contracts["InferenceEscrow"].references == ("DataShare", "ModelRegistry")
     local = config.network()

@@ -65,6 +65,7 @@ def test_the_timeline_tells_the_story_in_the_order_of_the_chain(report):
         "deployed ModelRegistry",
         "deployed ExactPrograms",
         "deployed InferenceEscrow",
+        "deployed ExactReferee",
         "registered encryption key 1",
         "registered the model breast-cancer",
         "set the service key of epoch 1",

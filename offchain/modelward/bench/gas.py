@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from modelward import commitments
 from modelward.bench.market import (
+    BOND,
     EXPIRY,
     FEE,
     HOLD_END,
@@ -25,13 +26,21 @@ from modelward.bench.market import (
     USES,
     Market,
     clear_output,
-    linear_program,
+    secret_of,
     seeded,
     sign,
 )
 from modelward.chain.abi import snake_case
 from modelward.errors import SnapshotDrift
-from modelward.terms import Answer, GrantItem, GrantTerms, ModelTerms, RevokeItem, Right
+from modelward.terms import (
+    SETTLE_TIME,
+    Answer,
+    GrantItem,
+    GrantTerms,
+    ModelTerms,
+    RevokeItem,
+    Right,
+)
 
 _BATCH: Final = 16
 _LARGE_BATCH: Final = 64
@@ -113,6 +122,25 @@ WORKS: Final = (
     Work("offer_ownership", "ModelRegistry.offerOwnership", ""),
     Work("accept_ownership", "ModelRegistry.acceptOwnership", ""),
     Work("store_program", "ExactPrograms.store", "a linear model of 30 features, 146 bytes"),
+    Work("admit_version", "ExactReferee.admit", "one metric, 60-character URI"),
+    Work("deposit_bond", "ExactReferee.deposit", "by an account that has a balance"),
+    Work("withdraw_bond", "ExactReferee.withdraw", "of a part, to oneself"),
+    Work("answer_exact_288", "ExactReferee.answer", "with its bond, 288-byte output"),
+    Work("accept_exact", "ExactReferee.accept", "by the requester, 288-byte output"),
+    Work("settle_exact", "ExactReferee.settle", "by anyone, 288-byte output"),
+    Work(
+        "answer_exact_with_callback",
+        "ExactReferee.answerWithCallback",
+        "with its bond, 150-byte output",
+    ),
+    Work(
+        "settle_exact_with_callback",
+        "ExactReferee.settle",
+        "150-byte output, without what the requester spends",
+    ),
+    Work("refuse_exact", "ExactReferee.refuse", "by an eligible worker"),
+    Work("challenge", "ExactReferee.challenge", "of a linear model of 30 features"),
+    Work("release_bond", "ExactReferee.release", "of an answer that nobody settled"),
 )
 """What is measured, in the order it is shown; `measure` adds the deployments and one sum."""
 
@@ -131,12 +159,14 @@ def measure(*, crowd: int = 0) -> dict[str, int]:
                 _grants,
                 _models,
                 _programs,
+                _disputes,
                 _endings,
             )
             for key, gas in take(market)
         }
     ordered = {work.key: figures[work.key] for work in WORKS}
     ordered["request_plus_fulfil"] = figures["request"] + figures["fulfil"]
+    ordered["challenge_bookkeeping"] = figures["challenge_bookkeeping"]
     return ordered | {f"deploy_{snake_case(name)}": gas for name, gas in market.deployed.items()}
 
 
@@ -301,8 +331,46 @@ def _models(market: Market) -> Figures:
 
 
 def _programs(market: Market) -> Figures:
-    call = market.programs.store(linear_program(30).to_bytes())
+    call = market.programs.store(market.program.to_bytes())
     yield "store_program", market.gas(market.owner, call)
+
+
+def _disputes(market: Market) -> Figures:
+    """Without settling, these leave the worker and the requester what they have."""
+    referee, offer, worker = market.referee, market.exact_offer, market.worker
+    yield "admit_version", market.gas(market.owner, referee.admit(market.exact_version))
+    yield "deposit_bond", market.gas(worker, referee.deposit(BOND))
+    yield "withdraw_bond", market.gas(worker, referee.withdraw(BOND, worker.address))
+    terms = market.ask_exactly("accepted")
+    answer, gas = market.pending(terms)
+    yield "answer_exact_288", gas
+    yield "accept_exact", market.gas(market.requester, referee.accept(offer, terms, answer))
+    settled, lapsed = market.ask_exactly("settled"), market.ask_exactly("lapsed")
+    called = market.ask_exactly("called", callback=True)
+    refused, challenged = market.ask_exactly("refused"), market.ask_exactly("challenged")
+    yield "refuse_exact", market.gas(worker, referee.refuse(offer, refused, 1))
+
+    answer, _ = market.pending(challenged)
+    call = referee.challenge(offer, challenged, answer, secret_of("challenged"), market.exact_input)
+    gas = market.gas(market.outsider, call)
+    yield "challenge", gas
+    yield (
+        "challenge_bookkeeping",
+        gas - market.running(market.program, market.exact_input).execution,
+    )
+
+    answer, _ = market.pending(settled)
+    market.wait_until(answer.settle_after + 1)
+    yield "settle_exact", market.gas(market.outsider, referee.settle(offer, settled, answer))
+    answer, gas = market.pending_with_callback(called, secret_of("called"))
+    yield "answer_exact_with_callback", gas
+    market.wait_until(answer.settle_after + 1)
+    call = referee.settle(offer, called, answer)
+    yield "settle_exact_with_callback", market.gas(market.outsider, call)
+    answer, _ = market.pending(lapsed)
+    market.wait_until(answer.settle_after + SETTLE_TIME + 1)
+    call = referee.release(market.id_of(offer, lapsed), answer)
+    yield "release_bond", market.gas(market.outsider, call)
 
 
 def _endings(market: Market) -> Figures:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from eth_typing import Hash32
 from eth_utils.crypto import keccak
@@ -21,6 +21,7 @@ from modelward.chain.transactions import Call
 from modelward.config import load_config
 from modelward.deployment import deploy
 from modelward.devchain import DevChain
+from modelward.devchain.intrinsic import intrinsic_gas
 from modelward.errors import TransactionFailed
 from modelward.models.exact.program import (
     Activation,
@@ -28,6 +29,7 @@ from modelward.models.exact.program import (
     Encoding,
     Layer,
     LayerProgram,
+    Program,
     Scores,
 )
 from modelward.solidity import Artifact
@@ -38,6 +40,8 @@ from modelward.terms import (
     ZERO_ADDRESS,
     ZERO_HASH,
     Address,
+    ExactAnswer,
+    ExactTerms,
     GrantTerms,
     Metric,
     ModelId,
@@ -48,6 +52,7 @@ from modelward.terms import (
     Right,
     SignedGrant,
     Version,
+    frame_clear_output,
 )
 
 SEED: Final = "modelward bench gas"
@@ -60,6 +65,8 @@ SIGNATURE_DEADLINE: Final = 0x7F7F_7F7F
 EXPIRY: Final = 0x7F_7F7F_7F7F
 FEE: Final = 0x1111 * GWEI
 USES: Final = 0x1111
+WINDOW: Final = 0x1111
+BOND: Final = 0x1111_1111 * GWEI
 CALLBACK_GAS: Final = 0x1_1111
 
 COIN: Final = "coin.json"
@@ -101,9 +108,21 @@ def linear_program(features: int) -> LayerProgram:
     )
 
 
+def secret_of(label: str) -> bytes:
+    """The secret of a request for an exact version."""
+    return seeded(f"secret of {label}")
+
+
 def sign(signer: Sender, digest: bytes) -> bytes:
     """An account's signature of an EIP-712 digest, 65 bytes."""
     return bytes(signer.account.signer.unsafe_sign_hash(Hash32(digest)).signature)
+
+
+class Run(NamedTuple):
+    """What running a stored program takes, in gas: a whole transaction, and its instructions."""
+
+    transaction: int
+    execution: int
 
 
 class Market:
@@ -126,6 +145,7 @@ class Market:
         self.registry = deployment.registry
         self.escrow = deployment.escrow
         self.programs = deployment.programs
+        self.referee = deployment.referee
 
         self.owner = self._sender("owner")
         self.requester = self._sender("requester")
@@ -141,8 +161,19 @@ class Market:
         self.verified_offer = self.publish("verified", "first", verifier=self.verifier.address)
         self.open_offer = self.publish("open", "first", anyone=True)
         self.token_offer = self.publish("in a token", "first", token=self._make_token())
+        self.program = linear_program(30)
+        self.exact_version = self.version(
+            commitments.model_id(self.owner.address, "exact"),
+            "first",
+            program_hash=self.program.hash,
+            verifier=self.referee.address,
+            verifier_settings=ExactTerms(self.program.hash, WINDOW, BOND).settings,
+        )
+        self.exact_offer = self.list("exact", self.exact_version)
         self._make_grants()
         self._let_everyone_earn()
+        for account in (self.worker, self.requester, self.outsider):
+            self.gas(account, self.referee.deposit(10 * BOND))
 
     def gas(self, sender: Sender, call: Call) -> int:
         """Mine a call and return what it used. Raises `ContractRefused` if it fails."""
@@ -164,8 +195,7 @@ class Market:
 
     def pass_the_deadline(self) -> None:
         """Let the second after every request's deadline come."""
-        self.devchain.set_next_timestamp(DEADLINE + 1)
-        self.devchain.mine()
+        self.wait_until(DEADLINE + 1)
 
     # --- models and grants -----------------------------------------------------------------------
 
@@ -196,12 +226,18 @@ class Market:
         token: Address = ETH,
     ) -> Offer:
         """Register a model with one version, and return what it is offered for."""
-        terms = ModelTerms(FEE, max_delay=2**24 - 1, open=anyone, token=token)
-        self.gas(self.owner, self.registry.register_model(name, terms, [THRESHOLD]))
         model_id = commitments.model_id(self.owner.address, name)
         version = self.version(model_id, label, verifier=verifier)
+        return self.list(name, version, anyone=anyone, token=token)
+
+    def list(
+        self, name: str, version: Version, *, anyone: bool = False, token: Address = ETH
+    ) -> Offer:
+        """Register the model of a version, publish it, and return what it is offered for."""
+        terms = ModelTerms(FEE, max_delay=2**24 - 1, open=anyone, token=token)
+        self.gas(self.owner, self.registry.register_model(name, terms, [THRESHOLD]))
         self.gas(self.owner, self.registry.publish_version(version))
-        return self.registry.quote(model_id, commitments.version_id(version)).offer
+        return self.registry.quote(version.model_id, commitments.version_id(version)).offer
 
     @property
     def infer(self) -> GrantTerms:
@@ -272,6 +308,52 @@ class Market:
         call = self.escrow.fulfil(offer, terms, seeded("commitment"), output)
         return self.gas(self.worker, call)
 
+    # --- answers under examination ---------------------------------------------------------------
+
+    def ask_exactly(self, label: str, *, callback: bool = False) -> Request:
+        """Place a request for the exact version, whose input is `exact_input`."""
+        terms = self.ask(label, callback=callback)
+        secret = secret_of(label)
+        terms = replace(terms, input_hash=commitments.input_hash(secret, self.exact_input))
+        self.place(self.exact_offer, terms)
+        return terms
+
+    @property
+    def exact_input(self) -> bytes:
+        """A canonical input of the exact version, without a zero byte."""
+        return bytes([self.program.encoding]) + seeded("exact input", self.program.input_bytes - 1)
+
+    def pending(self, terms: Request, output_length: int = 288) -> tuple[ExactAnswer, int]:
+        """Post a wrong answer to a request for the exact version; returns it and the gas used."""
+        offer, commitment = self.exact_offer, seeded("wrong")
+        output = clear_output(output_length)
+        gas = self.gas(self.worker, self.referee.answer(offer, terms, commitment, output))
+        return self._answer(commitment, ZERO_HASH, output), gas
+
+    def pending_with_callback(self, terms: Request, secret: bytes) -> tuple[ExactAnswer, int]:
+        """The same for a request with a callback, by a 150-byte output."""
+        salt, output = commitments.result_salt(secret), seeded("output", 149)
+        call = self.referee.answer_with_callback(self.exact_offer, terms, salt, output)
+        gas = self.gas(self.worker, call)
+        request = self.id_of(self.exact_offer, terms)
+        commitment = commitments.result_commitment(request, output, secret)
+        return self._answer(commitment, salt, frame_clear_output(output)), gas
+
+    def _answer(self, commitment: bytes, salt: bytes, output: bytes) -> ExactAnswer:
+        settle_after = self.devchain.time + WINDOW
+        return ExactAnswer(self.worker.address, settle_after, BOND, commitment, salt, output)
+
+    def running(self, program: Program, canonical_input: bytes) -> Run:
+        """What running a stored program takes."""
+        call = self.programs.call("run", program.hash, canonical_input)
+        gas = self.gas(self.outsider, call)
+        return Run(gas, gas - intrinsic_gas(call.data))
+
+    def wait_until(self, timestamp: int) -> None:
+        """Let that second come."""
+        self.devchain.set_next_timestamp(timestamp)
+        self.devchain.mine()
+
     # --- the state all figures start from --------------------------------------------------------
 
     def _sender(self, role: str) -> Sender:
@@ -286,7 +368,13 @@ class Market:
             self.gas(account, self.data_share.register_key(read_bytes(account.address) + bytes(12)))
             self.gas(self.owner, self.data_share.revoke_access(account.address))
         serve = GrantTerms(Right.SERVE, EXPIRY)
-        for offer in (self.offer, self.verified_offer, self.open_offer, self.token_offer):
+        for offer in (
+            self.offer,
+            self.verified_offer,
+            self.open_offer,
+            self.token_offer,
+            self.exact_offer,
+        ):
             resource = offer.model_id
             self.gas(self.owner, self.data_share.grant(self.worker.address, resource, serve))
             self.gas(

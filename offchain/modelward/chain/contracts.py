@@ -18,6 +18,8 @@ from modelward.terms import (
     Access,
     Address,
     Answer,
+    ExactAnswer,
+    ExactTerms,
     Grant,
     GrantItem,
     GrantTerms,
@@ -433,3 +435,86 @@ class ExactPrograms(Contract):
         """The longest program, in bytes."""
         most: int = self.view("MAX_LENGTH")
         return most
+
+
+class ExactReferee(Contract):
+    """Settles disputes about exact models: bonds, answers under examination, challenges."""
+
+    name = "ExactReferee"
+
+    def admit(self, version: Version) -> Call:
+        """Let requests for a version be answered here; its program must be stored."""
+        return self.call("admit", version)
+
+    def deposit(self, amount: int) -> Call:
+        """Add `amount` wei to what the sender can stake."""
+        return self.call("deposit", value=amount)
+
+    def withdraw(self, amount: int, to: Address) -> Call:
+        """Send `amount` wei of what the sender has to `to`."""
+        return self.call("withdraw", amount, to)
+
+    def answer(self, offer: Offer, terms: Request, commitment: bytes, output: bytes) -> Call:
+        """Post an answer and stake the version's bond on it; `output` is framed."""
+        return self.call("answer", offer, terms, commitment, output)
+
+    def answer_with_callback(
+        self, offer: Offer, terms: Request, result_salt: bytes, output: bytes
+    ) -> Call:
+        """Post an answer to a request with a callback; `output` is canonical, in clear."""
+        return self.call("answerWithCallback", offer, terms, result_salt, output)
+
+    def refuse(self, offer: Offer, terms: Request, reason: int) -> Call:
+        """Decline a request; `reason` is a number of the client's list."""
+        return self.call("refuse", offer, terms, reason)
+
+    def accept(self, offer: Offer, terms: Request, answer: ExactAnswer) -> Call:
+        """Take an answer at once, as its requester."""
+        return self.call("accept", offer, terms, answer)
+
+    def settle(self, offer: Offer, terms: Request, answer: ExactAnswer) -> Call:
+        """Have an answer paid that nobody can challenge any more."""
+        return self.call("settle", offer, terms, answer)
+
+    def challenge(
+        self,
+        offer: Offer,
+        terms: Request,
+        answer: ExactAnswer,
+        secret: bytes,
+        canonical_input: bytes,
+    ) -> Call:
+        """Have a wrong answer put right. It publishes secret and input."""
+        return self.call("challenge", offer, terms, answer, secret, canonical_input)
+
+    def release(self, request_id: RequestId, answer: ExactAnswer) -> Call:
+        """Release the bond of an answer that nobody settled in time."""
+        return self.call("release", request_id, answer)
+
+    def terms_of(self, version_id: VersionId, *, block: BlockId = "latest") -> ExactTerms:
+        """The terms of an admitted version."""
+        terms: ExactTerms = self.view("termsOf", version_id, block=block)
+        return terms
+
+    def balance_of(self, account: Address, *, block: BlockId = "latest") -> int:
+        """What an account can stake or withdraw, in wei."""
+        balance: int = self.view("balanceOf", account, block=block)
+        return balance
+
+    def pending_of(self, request_id: RequestId, *, block: BlockId = "latest") -> bytes:
+        """The hash of the answer under examination; ZERO_HASH if there is none."""
+        pending: bytes = self.view("pendingOf", request_id, block=block)
+        return pending
+
+    def escrow(self) -> Address:
+        """The escrow whose requests are judged."""
+        return Address(self.view("escrow"))
+
+    def programs(self) -> Address:
+        """The contract that keeps the programs."""
+        return Address(self.view("programs"))
+
+    def refusal(self) -> bytes:
+        """What stands for the commitment where there is no output."""
+        refusal: bytes = self.view("REFUSAL")
+        return refusal

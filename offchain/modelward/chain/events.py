@@ -10,6 +10,7 @@ from modelward.chain.abi import Undecodable, contract_abi, decode, snake_case
 from modelward.chain.log import Log
 from modelward.terms import (
     Address,
+    ExactAnswer,
     ModelId,
     ModelTerms,
     Offer,
@@ -296,6 +297,74 @@ class ProgramStored(Event):
     most_gas: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionAdmitted(Event):
+    """From now on requests for a version can be answered before the referee; `bond` in wei."""
+
+    model_id: ModelId
+    version_id: VersionId
+    program_hash: bytes
+    window: int
+    bond: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BondDeposited(Event):
+    """An account put in money to stake."""
+
+    account: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BondWithdrawn(Event):
+    """An account took money out of the referee."""
+
+    account: Address
+    to: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerPosted(Event):
+    """A worker answered, and staked its bond on it."""
+
+    request_id: RequestId
+    model_id: ModelId
+    worker: Address
+    answer: ExactAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BondReleased(Event):
+    """An answer was settled, accepted or let lapse."""
+
+    request_id: RequestId
+    worker: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerCorrected(Event):
+    """An answer was shown to be wrong; its bond was credited to payer and challenger."""
+
+    request_id: RequestId
+    worker: Address
+    challenger: Address
+    commitment: bytes
+    payer_share: int
+    challenger_share: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRefused(Event):
+    """A worker declined before the referee; the escrow credited the payer the whole fee."""
+
+    request_id: RequestId
+    worker: Address
+    reason: int
+
+
 EVENTS: dict[str, tuple[type[Event], ...]] = {
     "DataShare": (
         DataPublished,
@@ -330,6 +399,15 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         Withdrawn,
     ),
     "ExactPrograms": (ProgramStored,),
+    "ExactReferee": (
+        VersionAdmitted,
+        BondDeposited,
+        BondWithdrawn,
+        AnswerPosted,
+        BondReleased,
+        AnswerCorrected,
+        RequestRefused,
+    ),
 }
 """The events of each contract, by the contract's name."""
 

@@ -10,7 +10,13 @@ from eth_utils.crypto import keccak
 
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
-from modelward.chain.contracts import DataShare, ExactPrograms, InferenceEscrow, ModelRegistry
+from modelward.chain.contracts import (
+    DataShare,
+    ExactPrograms,
+    ExactReferee,
+    InferenceEscrow,
+    ModelRegistry,
+)
 from modelward.chain.encoding import to_hex
 from modelward.chain.sender import Sender
 from modelward.config import Config
@@ -77,6 +83,11 @@ class Deployment:
     def programs(self) -> ExactPrograms:
         """The deployed ExactPrograms. Raises `NotDeployed`."""
         return ExactPrograms(self.chain, self._address(ExactPrograms.name))
+
+    @property
+    def referee(self) -> ExactReferee:
+        """The deployed ExactReferee. Raises `NotDeployed`."""
+        return ExactReferee(self.chain, self._address(ExactReferee.name))
 
     def _address(self, name: str) -> Address:
         if name not in self.addresses:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from eth.constants import GAS_TX
+from eth.constants import GAS_TX, GAS_TXDATAZERO
+from eth.vm.forks.istanbul.constants import GAS_TXDATANONZERO_EIP2028
 from eth.vm.forks.prague.constants import STANDARD_TOKEN_COST, TOTAL_COST_FLOOR_PER_TOKEN
 from eth.vm.forks.shanghai.constants import MAX_INITCODE_SIZE
 
@@ -17,3 +18,9 @@ def floor_gas(data: bytes) -> int:
     zeros = data.count(0)
     tokens = zeros + (len(data) - zeros) * STANDARD_TOKEN_COST
     return GAS_TX + tokens * TOTAL_COST_FLOOR_PER_TOKEN
+
+
+def intrinsic_gas(data: bytes) -> int:
+    """Return what a call with this data is charged before it begins (EIP-2028)."""
+    zeros = data.count(0)
+    return GAS_TX + zeros * GAS_TXDATAZERO + (len(data) - zeros) * GAS_TXDATANONZERO_EIP2028

@@ -21,7 +21,7 @@ from modelward.config import Config, load_config
 from modelward.deployment import deploy
 from modelward.devchain import DevChain, serve
 from modelward.models.bundle import open_bundle
-from modelward.models.runner import Runner
+from modelward.models.runner import runner_for
 from modelward.models.sandbox import Sandbox
 from modelward.sdk import Catalogue, Connection, Owner, PublishedVersion, Requester, connect
 from modelward.sdk.history import opened_input, read_history
@@ -190,10 +190,11 @@ class HandWorker:
         offer = history.requested.offer
         version = catalogue.version_by_id(offer.model_id, offer.version_id)
         bundle = open_bundle(catalogue.bundle(version), version.version.bundle_hash)
-        row = bundle.manifest.input.decode_row(
-            opened_input(self.connection, history).canonical_input
-        )
-        return Runner(bundle).predict([row])[0]
+        runner = runner_for(bundle)
+        row = runner.decode(opened_input(self.connection, history).canonical_input)
+        (output,) = runner.predict_each([row])
+        assert isinstance(output, bytes)
+        return output
 
     def answer(
         self, request: RequestId, output: bytes | None = None, committed: bytes | None = None

@@ -28,20 +28,20 @@ def one_thread() -> Iterator[None]:
 def breast_cancer() -> PackagedModel:
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     estimator = make_pipeline(StandardScaler(), LogisticRegression()).fit(X[::2], y[::2])
-    return package(estimator, X[1::2], y[1::2], name="breast-cancer")
+    return package(estimator, X[1::2], y[1::2], name="breast-cancer", exact=False)
 
 
 @pytest.fixture(scope="session")
 def wine() -> PackagedModel:
     X, y = load_wine(return_X_y=True, as_frame=True)
     estimator = RandomForestClassifier(10, n_jobs=-1, random_state=0).fit(X[::2], y[::2])
-    return package(estimator, X[1::2], y[1::2], name="wine")
+    return package(estimator, X[1::2], y[1::2], name="wine", exact=False)
 
 
 @pytest.fixture(scope="session")
 def diabetes() -> PackagedModel:
     X, y = load_diabetes(return_X_y=True)
-    return package(Ridge().fit(X[::2], y[::2]), X[1::2], y[1::2], name="diabetes")
+    return package(Ridge().fit(X[::2], y[::2]), X[1::2], y[1::2], name="diabetes", exact=False)
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,8 @@ def test_a_fingerprint_is_that_of_the_estimator_and_not_of_the_bytes(breast_canc
         lambda members: members[:1],
         lambda members: members[1:],
         lambda members: members[::-1],
-        lambda members: [*members, ("program.bin", b"")],
+        lambda members: [*members, ("readme.txt", b"")],
+        lambda members: [members[0], ("program.bin", b""), members[1]],
         lambda members: [("../manifest.json", members[0][1]), members[1]],
         lambda members: [("/manifest.json", members[0][1]), members[1]],
         lambda members: [("manifest.json/", b""), members[1]],
@@ -106,9 +107,16 @@ def test_a_fingerprint_is_that_of_the_estimator_and_not_of_the_bytes(breast_canc
     ],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_other_members_than_the_two_are_refused(breast_cancer, change):
+def test_other_members_than_these_are_refused(breast_cancer, change):
     data = repacked(change(members_of(breast_cancer.bundle.data)))
-    assert refused(data) == "A bundle holds manifest.json and estimator.skops, nothing else."
+    assert refused(data) == (
+        "A bundle holds manifest.json and estimator.skops, and nothing else but program.bin."
+    )
+
+
+def test_a_program_that_its_manifest_does_not_name_is_refused(breast_cancer):
+    members = [*members_of(breast_cancer.bundle.data), ("program.bin", b"\x01")]
+    assert refused(repacked(members)) == "The bundle's program is not the one of its manifest."
 
 
 def test_a_compressed_bundle_is_refused(breast_cancer):

@@ -110,7 +110,7 @@ def tell(owner, requester, acting_as, work, devchain, chain, tmp_path, caplog):
             secrets={
                 "data": (DATA,),
                 "model": either_order(COEFFICIENT),
-                "input": either_order(INPUTS[private]),
+                "input": (*either_order(INPUTS[private]), kept.record.canonical_input),
                 "secret": (kept.record.secret,),
                 "result": (output, str(result.prediction).encode()),
             },

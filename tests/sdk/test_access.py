@@ -30,8 +30,8 @@ def sent_all_the_same(row):
 
     def send(requester):
         connection, offered = requester.connection, requester.quote(MODEL)
-        schema, secret = offered.manifest.input, secrets.token_bytes(32)
-        canonical_input = schema.encode_row(schema.row(row))
+        manifest, secret = offered.manifest, secrets.token_bytes(32)
+        canonical_input = manifest.canonical_input(manifest.input.row(row))
         call = connection.escrow.request(
             offered.version.model_id,
             offered.version.id,

@@ -67,9 +67,10 @@ def test_the_fee_is_held_from_the_request_on(requester, row):
 )
 def test_the_same_row_in_any_form_is_the_same_input(form, requester, breast_cancer, row):
     placed = requester.send(MODEL, form(breast_cancer.inputs))
-    schema = requester.quote(MODEL).manifest.input
+    manifest = requester.quote(MODEL).manifest
     event = requester.connection.event_in(placed.receipt, InferenceRequested)
-    assert parse_clear_input(event.input).canonical_input == schema.encode_row(schema.row(row))
+    canonical_input = manifest.canonical_input(manifest.input.row(row))
+    assert parse_clear_input(event.input).canonical_input == canonical_input
 
 
 @pytest.mark.parametrize("suffix", [".json", ".csv"])
@@ -80,9 +81,10 @@ def test_the_row_may_be_in_a_file(suffix, requester, breast_cancer, row, tmp_pat
         one.iloc[0].to_json() if suffix == ".json" else one.to_csv(index=False), encoding="utf-8"
     )
     placed = requester.send(MODEL, file)
-    schema = requester.quote(MODEL).manifest.input
+    manifest = requester.quote(MODEL).manifest
     event = requester.connection.event_in(placed.receipt, InferenceRequested)
-    assert parse_clear_input(event.input).canonical_input == schema.encode_row(schema.row(row))
+    canonical_input = manifest.canonical_input(manifest.input.row(row))
+    assert parse_clear_input(event.input).canonical_input == canonical_input
 
 
 @pytest.mark.parametrize("version", ["", "@1", "@latest", "@0x"])

@@ -37,7 +37,7 @@ def trained() -> TrainedModel:
     inputs, labels = load_breast_cancer(return_X_y=True, as_frame=True)
     estimator = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
     estimator.fit(inputs[:400], labels[:400])
-    packaged = package(estimator, inputs[400:], labels[400:], name="breast-cancer")
+    packaged = package(estimator, inputs[400:], labels[400:], name="breast-cancer", exact=False)
     schema = packaged.manifest.input
     (row,) = schema.rows(inputs[400:401].itertuples(index=False, name=None))
     runner = Runner(LoadedBundle(packaged.bundle.hash, packaged.manifest, estimator))

@@ -19,6 +19,7 @@ from modelward.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from modelward.models.manifest import ProgramRecord
     from modelward.models.schema import InputSchema
     from modelward.sdk import Connection, ListedModel, ListedVersion, PublishedVersion
 
@@ -54,6 +55,14 @@ def publish(
             "--range",
             metavar="FEATURE=LOW:HIGH",
             help="The range of a feature, where the one observed would not do. Repeatable.",
+        ),
+    ] = None,
+    agreement: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="The least share of rows on which the exact program must agree with the "
+            "estimator, such as 0.999; else one that does not reach 0.995 is left out.",
         ),
     ] = None,
     payee: Annotated[
@@ -111,6 +120,7 @@ def publish(
         max_delay=delay,
         open=open_,
         private=not clear,
+        agreement=agreement,
     )
     if json:
         print_json({**_version_document(published.version), "changes": published.changes})
@@ -218,6 +228,7 @@ def show(
             ("estimator", manifest.estimator),
             ("gives", classes or "a number"),
             ("takes", f"{len(manifest.input.columns)} features"),
+            ("exact", _program(manifest.program) if manifest.program else "no"),
         )
     )
     typer.echo()
@@ -331,9 +342,24 @@ def _print_version(connection: Connection, published: PublishedVersion) -> None:
             ("version id", version.id),
             ("bundle hash", version.version.bundle_hash),
             ("bundle", "sealed" if version.is_sealed else "in clear, for everybody to read"),
+            ("exact", _exact(published)),
             ("stored in", version.version.uri),
         )
     )
+
+
+def _exact(published: PublishedVersion) -> str:
+    record = published.program
+    return f"no: {published.without_program}" if record is None else _program(record)
+
+
+def _program(record: ProgramRecord) -> str:
+    """What a manifest says of a program, in words."""
+    measured = [(record.held_out, "held-out rows")]
+    if record.boundary is not None:
+        measured.append((record.boundary, "next to the decision boundary"))
+    words = ", ".join(f"{each.agreeing} of {each.rows} {where}" for each, where in measured)
+    return f"a program of {record.size:,} bytes answers; agrees on {words}"
 
 
 def _print_columns(schema: InputSchema) -> None:
@@ -382,6 +408,8 @@ def _model_document(model: ListedModel) -> dict[str, Any]:
 
 
 def _version_document(version: ListedVersion) -> dict[str, Any]:
+    from modelward.terms import ZERO_HASH
+
     pinned = version.version
     return {
         "reference": version.reference,
@@ -396,6 +424,7 @@ def _version_document(version: ListedVersion) -> dict[str, Any]:
         "content_hash": pinned.content_hash,
         "sealed": version.is_sealed,
         "manifest_hash": pinned.manifest_hash,
+        "program_hash": None if pinned.program_hash == ZERO_HASH else pinned.program_hash,
         "uri": pinned.uri,
     }
 

@@ -220,7 +220,10 @@ class _Story:
         connection = self.outsider.connection
         offered = self.outsider.quote(REFERENCE)
         version, schema = offered.version, offered.manifest.input
-        secret, canonical = secrets.token_bytes(32), schema.encode_row(schema.row(row))
+        secret, canonical = (
+            secrets.token_bytes(32),
+            offered.manifest.canonical_input(schema.row(row)),
+        )
         call = connection.escrow.request(
             version.model_id,
             version.id,
@@ -335,7 +338,7 @@ class _Story:
         history = read_history(connection, placed.id)
         schema, ending = result.manifest.input, history.ending
         said = history.requested.input + (getattr(ending, "output", b"") if ending else b"")
-        clear = (schema.encode_row(schema.row(row)), result.canonical_output)
+        clear = (result.manifest.canonical_input(schema.row(row)), result.canonical_output)
         self.checks.equal(
             "neither input nor output is on chain in clear",
             expected=(False, False),

@@ -1,8 +1,9 @@
 """A bundle: one file with a model's manifest and its estimator, identified by its keccak256.
 
-It is an uncompressed zip of `manifest.json` and `estimator.skops`, in this order, with fixed
-timestamps: the same members always give the same bytes, and no other archive is accepted. Nothing
-is parsed before the hash was checked.
+It is an uncompressed zip of `manifest.json`, `estimator.skops` and, where the manifest names one,
+`program.bin`, the exact program that answers, in this order, with fixed timestamps: the same
+members always give the same bytes, and no other archive is accepted. Nothing is parsed before the
+hash was checked.
 """
 
 from __future__ import annotations
@@ -17,18 +18,22 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from modelward.errors import BadInput, HashMismatch, InvalidBundle
+from modelward.errors import BadInput, HashMismatch, InvalidBundle, InvalidProgram
 from modelward.models import estimators
+from modelward.models.exact.answers import check_announced
+from modelward.models.exact.program import MAX_PROGRAM_BYTES, Program, load_program
 from modelward.models.manifest import MAX_MANIFEST_BYTES, Manifest
 from modelward.models.schema import fitted_names
 
 MANIFEST_MEMBER = "manifest.json"
 ESTIMATOR_MEMBER = "estimator.skops"
-MAX_BUNDLE_BYTES = estimators.MAX_ESTIMATOR_BYTES + MAX_MANIFEST_BYTES + 4096
+PROGRAM_MEMBER = "program.bin"
+MAX_BUNDLE_BYTES = estimators.MAX_ESTIMATOR_BYTES + MAX_MANIFEST_BYTES + MAX_PROGRAM_BYTES + 4096
 
 _MEMBER_LIMITS = {
     MANIFEST_MEMBER: MAX_MANIFEST_BYTES,
     ESTIMATOR_MEMBER: estimators.MAX_ESTIMATOR_BYTES,
+    PROGRAM_MEMBER: MAX_PROGRAM_BYTES,
 }
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -50,21 +55,23 @@ class LoadedBundle:
     hash: bytes
     manifest: Manifest
     estimator: Any
+    program: Program | None = None
 
 
-def write_bundle(estimator: Any, manifest: Manifest) -> Bundle:
-    """Bundle a fitted `estimator`.
+def write_bundle(estimator: Any, manifest: Manifest, program: bytes | None = None) -> Bundle:
+    """Bundle a fitted `estimator`, and the bytes of the program its manifest names.
 
     Raises `UnsupportedEstimator` for types that may not go into a bundle and `InvalidBundle` for a
     manifest that could not be read back.
     """
     manifest_bytes = manifest.to_bytes()
-    data = _packed(
-        {
-            MANIFEST_MEMBER: manifest_bytes,
-            ESTIMATOR_MEMBER: estimators.dump_estimator(estimator),
-        }
-    )
+    members = {
+        MANIFEST_MEMBER: manifest_bytes,
+        ESTIMATOR_MEMBER: estimators.dump_estimator(estimator),
+    }
+    if program is not None:
+        members[PROGRAM_MEMBER] = program
+    data = _packed(members)
     return Bundle(data, keccak(data), manifest_bytes, keccak(manifest_bytes))
 
 
@@ -91,7 +98,8 @@ def open_bundle(
     _check_versions(manifest)
     estimator = estimators.load_estimator(members[ESTIMATOR_MEMBER], what="The bundle's estimator")
     _check_consistency(manifest, estimator)
-    return LoadedBundle(actual, manifest, estimator)
+    program = _program(manifest, members.get(PROGRAM_MEMBER))
+    return LoadedBundle(actual, manifest, estimator, program)
 
 
 def read_manifest(data: bytes, expected_hash: bytes) -> Manifest:
@@ -154,9 +162,11 @@ def _members(data: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-            if [entry.filename for entry in entries] != list(_MEMBER_LIMITS):
+            names = [entry.filename for entry in entries]
+            if names not in (list(_MEMBER_LIMITS), [MANIFEST_MEMBER, ESTIMATOR_MEMBER]):
                 raise InvalidBundle(
-                    f"A bundle holds {MANIFEST_MEMBER} and {ESTIMATOR_MEMBER}, nothing else."
+                    f"A bundle holds {MANIFEST_MEMBER} and {ESTIMATOR_MEMBER}, and nothing else"
+                    f" but {PROGRAM_MEMBER}."
                 )
             for entry in entries:
                 if (
@@ -191,6 +201,25 @@ def _check_versions(manifest: Manifest) -> None:
             f"The bundle was made with scikit-learn {pinned}, this is {running}.",
             hint=f'Install the pinned version: pip install "scikit-learn=={pinned}".',
         )
+
+
+def _program(manifest: Manifest, data: bytes | None) -> Program | None:
+    """The bundle's program, checked against its hash before it is parsed."""
+    record = manifest.program
+    if (record is None) != (data is None):
+        raise InvalidBundle("The bundle's program is not the one of its manifest.")
+    if record is None or data is None:
+        return None
+    if keccak(data) != record.hash or len(data) != record.size:
+        raise InvalidBundle("The bundle's program is not the one of its manifest.")
+    try:
+        program = load_program(data)
+    except InvalidProgram as error:
+        raise InvalidBundle(f"The bundle's program is malformed: {error.message}") from error
+    if program.encoding is not record.encoding:
+        raise InvalidBundle("The bundle's program takes another encoding than its manifest says.")
+    check_announced(program, manifest.input, manifest.output)
+    return program
 
 
 def _check_consistency(manifest: Manifest, estimator: Any) -> None:

@@ -14,8 +14,11 @@ from eth_utils.crypto import keccak
 
 from modelward.errors import InvalidBundle, InvalidTerms
 from modelward.models import canonical_json
+from modelward.models.exact.agreement import Agreement
+from modelward.models.exact.inputs import InputEncoding
+from modelward.models.exact.program import MAX_PROGRAM_BYTES, Encoding
 from modelward.models.output import OutputSpec
-from modelward.models.schema import InputSchema
+from modelward.models.schema import InputSchema, Row
 from modelward.terms import Metric
 
 MANIFEST_FORMAT = 1
@@ -33,11 +36,29 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class ProgramRecord:
+    """The exact program that answers in the estimator's place.
+
+    `encoding` is what it takes. Its scores differ from the estimator's by `score_error` units of
+    the last decimal at most, the estimator's own rounding noise aside; `held_out` and, for a
+    classification with rows of several labels, `boundary` are what was measured.
+    """
+
+    hash: bytes
+    size: int
+    encoding: Encoding
+    score_error: int
+    held_out: Agreement
+    boundary: Agreement | None
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Everything public about one model version.
 
     `estimator` describes the estimator's classes, `libraries` pins the versions it was bundled
-    with, `lineage` maps names (of data sets, of sources) to salted hashes.
+    with, `lineage` maps names (of data sets, of sources) to salted hashes. With a `program`, that
+    is what answers.
     """
 
     name: str
@@ -48,6 +69,13 @@ class Manifest:
     metrics: tuple[Metric, ...] = ()
     evaluation: Evaluation | None = None
     lineage: Mapping[str, bytes] = field(default_factory=dict)
+    program: ProgramRecord | None = None
+
+    def canonical_input(self, row: Row) -> bytes:
+        """The bytes a request for this canonical row commits to."""
+        if self.program is None:
+            return self.input.encode_row(row)
+        return InputEncoding(self.input, self.program.encoding).encode_row(row)
 
     def to_bytes(self) -> bytes:
         """The canonical JSON; `InvalidBundle` if `from_bytes` would refuse it."""
@@ -84,6 +112,7 @@ class Manifest:
                 "dataHash": "0x" + self.evaluation.data_hash.hex(),
             },
             "lineage": {name: "0x" + digest.hex() for name, digest in self.lineage.items()},
+            "program": None if self.program is None else _program_json(self.program),
         }
 
     @classmethod
@@ -101,6 +130,7 @@ class Manifest:
                 "metrics",
                 "evaluation",
                 "lineage",
+                "program",
             ),
             "The manifest",
         )
@@ -122,6 +152,7 @@ class Manifest:
             metrics=_metrics(value["metrics"]),
             evaluation=_evaluation(value["evaluation"]),
             lineage=_lineage(value["lineage"]),
+            program=_program(value["program"]),
         )
 
 
@@ -167,3 +198,55 @@ def _lineage(value: object) -> dict[str, bytes]:
         )
         for name, digest in value.items()
     }
+
+
+_ENCODINGS = {encoding.name.lower(): encoding for encoding in Encoding}
+_AGREEMENT = ("rows", "agreeing", "furthest")
+
+
+def _program_json(record: ProgramRecord) -> dict[str, Any]:
+    def measured(agreement: Agreement) -> dict[str, int]:
+        return {name: getattr(agreement, name) for name in _AGREEMENT}
+
+    return {
+        "hash": "0x" + record.hash.hex(),
+        "size": record.size,
+        "encoding": record.encoding.name.lower(),
+        "scoreError": record.score_error,
+        "heldOut": measured(record.held_out),
+        "boundary": None if record.boundary is None else measured(record.boundary),
+    }
+
+
+def _program(value: object) -> ProgramRecord | None:
+    if value is None:
+        return None
+    fields = canonical_json.fields(
+        value,
+        ("hash", "size", "encoding", "scoreError", "heldOut", "boundary"),
+        "'program'",
+    )
+    encoding = canonical_json.text(fields["encoding"], "'encoding'", limit=16)
+    if encoding not in _ENCODINGS:
+        raise InvalidBundle(f"The program takes the unknown encoding {encoding!r}.")
+    boundary = fields["boundary"]
+    return ProgramRecord(
+        hash=canonical_json.digest(fields["hash"], "The program's hash"),
+        size=canonical_json.integer(fields["size"], "'size'", minimum=1, maximum=MAX_PROGRAM_BYTES),
+        encoding=_ENCODINGS[encoding],
+        score_error=canonical_json.integer(
+            fields["scoreError"], "'scoreError'", minimum=0, maximum=2**53
+        ),
+        held_out=_agreement(fields["heldOut"], "'heldOut'"),
+        boundary=None if boundary is None else _agreement(boundary, "'boundary'"),
+    )
+
+
+def _agreement(value: object, what: str) -> Agreement:
+    fields = canonical_json.fields(value, _AGREEMENT, what)
+    rows = canonical_json.integer(fields["rows"], "'rows'", minimum=1, maximum=2**53)
+    return Agreement(
+        rows=rows,
+        agreeing=canonical_json.integer(fields["agreeing"], "'agreeing'", minimum=0, maximum=rows),
+        furthest=canonical_json.integer(fields["furthest"], "'furthest'", minimum=0, maximum=2**53),
+    )

@@ -150,6 +150,11 @@ def encode_output(spec: OutputSpec, label_index: int, scores: Sequence[float]) -
         if not -_INT256 <= unit < _INT256:
             raise PredictionFailed(f"The score {score} does not fit into 256 bits.")
         units.append(unit)
+    return encode_units(label_index, units)
+
+
+def encode_units(label_index: int, units: Sequence[int]) -> bytes:
+    """The canonical output of a prediction whose scores are whole multiples of 10^-decimals."""
     return abi_encode(_TYPES, (OUTPUT_VERSION, label_index, units))
 
 

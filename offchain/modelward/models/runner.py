@@ -9,13 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
-from typing import Any
+from typing import Any, Protocol
 
 from modelward.errors import PredictionFailed
 from modelward.models.bundle import LoadedBundle
+from modelward.models.exact.answers import ProgramRunner
 from modelward.models.manifest import Manifest
 from modelward.models.output import OutputSpec, encode_output
 from modelward.models.schema import Row
+
+
+class Answering(Protocol):
+    """What gives canonical outputs for canonical inputs."""
+
+    def decode(self, canonical_input: bytes) -> Any:
+        """The row of a canonical input; `InvalidInput` if it is none of this model's."""
+
+    def predict_each(self, rows: Sequence[Any]) -> Iterator[bytes | PredictionFailed]:
+        """The canonical output for each row, or why there is none."""
+
+
+def runner_for(bundle: LoadedBundle) -> Answering:
+    """What answers for a bundle: its exact program, or else its estimator."""
+    if bundle.program is None:
+        return Runner(bundle)
+    return ProgramRunner(bundle.program, bundle.manifest.input)
 
 
 class Runner:
@@ -31,6 +49,10 @@ class Runner:
         self._estimator = bundle.estimator
         self._threadpools = ThreadpoolController()
         self._indices = {label: i for i, label in enumerate(self.manifest.output.classes)}
+
+    def decode(self, canonical_input: bytes) -> Row:
+        """The row of a canonical input; `InvalidInput` if it is none of this model's."""
+        return self.manifest.input.decode_row(canonical_input)
 
     def predict(self, rows: Sequence[Row]) -> list[bytes]:
         """The canonical output of each canonical row.

@@ -15,14 +15,13 @@ import struct
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelward.errors import HashMismatch, InvalidBundle, InvalidInput, PredictionFailed
 from modelward.models.sandbox_isolation import Isolation, leave_files, leave_network
 
 if TYPE_CHECKING:
-    from modelward.models.runner import Runner
-    from modelward.models.schema import Row
+    from modelward.models.runner import Answering
 
 OPEN, PREDICT, FORGET, DONE, FAILED = (bytes([code]) for code in b"OPF.!")
 HEADER = struct.Struct(">cQ")
@@ -113,7 +112,7 @@ class _Answers:
     """What the parent's messages are answered with, and the bundles they opened."""
 
     def __init__(self) -> None:
-        self._runners: dict[bytes, Runner] = {}
+        self._runners: dict[bytes, Answering] = {}
 
     def to(self, kind: bytes, body: bytes) -> Iterator[Reply]:
         bundle_hash, rest = body[:HASH_BYTES], body[HASH_BYTES:]
@@ -124,21 +123,21 @@ class _Answers:
 
     def _open(self, bundle_hash: bytes, rest: bytes) -> Reply:
         from modelward.models.bundle import open_bundle
-        from modelward.models.runner import Runner
+        from modelward.models.runner import runner_for
 
         manifest_hash, data = rest[:HASH_BYTES], rest[HASH_BYTES:]
         try:
-            self._runners[bundle_hash] = Runner(open_bundle(data, bundle_hash, manifest_hash))
+            self._runners[bundle_hash] = runner_for(open_bundle(data, bundle_hash, manifest_hash))
         except Exception as error:  # noqa: BLE001 - whatever a stranger's bundle raises
             return _failure(error, InvalidBundle)
         return DONE, b""
 
-    def _predict(self, runner: Runner, inputs: list[bytes]) -> Iterator[Reply]:
+    def _predict(self, runner: Answering, inputs: list[bytes]) -> Iterator[Reply]:
         """The answer to each row, in their order. Rows that fit the schema are one batch."""
-        rows: list[Row | Exception] = []
+        rows: list[Any] = []
         for canonical_input in inputs:
             try:
-                rows.append(runner.manifest.input.decode_row(canonical_input))
+                rows.append(runner.decode(canonical_input))
             except Exception as error:  # noqa: BLE001 - whatever a stranger's schema makes of it
                 rows.append(error)
         outputs = runner.predict_each([row for row in rows if not isinstance(row, Exception)])

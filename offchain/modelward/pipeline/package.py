@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelward.errors import PredictionMismatch
+from modelward.errors import NoExactProgram, PredictionMismatch, ThresholdNotMet
 from modelward.models import estimators
 from modelward.models.bundle import Bundle, LoadedBundle, open_bundle, write_bundle
 from modelward.models.manifest import Evaluation as EvaluationRecord
 from modelward.models.manifest import Manifest
+from modelward.models.output import OutputSpec
 from modelward.models.runner import Runner
-from modelward.models.schema import Bounds, Row, infer_schema, input_frame
+from modelward.models.schema import Bounds, InputSchema, Row, infer_schema, input_frame
 from modelward.pipeline.evaluate import Evaluation, check_thresholds, evaluate, parse_thresholds
+from modelward.pipeline.exact import LEAST_AGREEMENT, ExactPart, exact_part, parse_agreement
 from modelward.terms import Metric, check_model_name
 
 CHECKED_ROWS = 50
@@ -27,7 +29,8 @@ class PackagedModel:
     """A model ready to be published.
 
     `evaluation.salt` has to be kept by the owner who wants to be able to show the held-out data
-    later; it is in none of the other parts.
+    later; it is in none of the other parts. `program` has the bytes of the exact program that
+    answers; without one, `without_program` says why.
     """
 
     name: str
@@ -35,6 +38,8 @@ class PackagedModel:
     bundle: Bundle = field(repr=False)
     evaluation: Evaluation
     thresholds: tuple[Metric, ...]
+    program: bytes | None = field(default=None, repr=False)
+    without_program: str = ""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -56,6 +61,8 @@ def package(
     ranges: Mapping[str, Bounds] | None = None,
     thresholds: Mapping[str, object] | None = None,
     lineage: Mapping[str, bytes] | None = None,
+    exact: bool | None = None,
+    agreement: object = None,
 ) -> PackagedModel:
     """Package a fitted classifier or regressor (of a hyper-parameter search, its best estimator).
 
@@ -64,11 +71,18 @@ def package(
     The bundle holds the whole fitted state: that of neighbours and kernel machines has training
     rows in it.
 
+    The estimator is compiled to an exact program, which then answers in its place and is what the
+    metrics are measured on: always if `exact`, never if that is False, and by default where it has
+    one that agrees with it. `agreement` is the least share of rows, held out or next to the
+    decision boundary, that must have the estimator's label (or value); 0.995 unless given.
+
     Raises:
         UnsupportedEstimator, UnfittedEstimator: the estimator cannot be published.
         InvalidInput: the held-out data do not fit it, or `ranges`.
         InvalidTerms: the name or a threshold cannot be used.
-        ThresholdNotMet: a metric is below its threshold.
+        ThresholdNotMet: a metric is below its threshold, or the program below the `agreement` asked
+            for, where one was asked for or `exact`.
+        NoExactProgram: the estimator has no exact program, and was to have one.
         PredictionMismatch: the bundle predicts something else than the estimator in memory.
     """
     check_model_name(name)
@@ -78,7 +92,9 @@ def package(
     frame = input_frame(estimator, inputs)
     rows = schema.rows(frame.itertuples(index=False, name=None))
     output = estimators.infer_output(estimator, schema.to_frame(rows))
-    evaluation = evaluate(estimator, schema, output, rows, labels)
+    part, reason = _compiled(estimator, schema, output, rows, exact, agreement)
+    measured = estimator if part is None else part.estimator
+    evaluation = evaluate(measured, schema, output, rows, labels)
     check_thresholds(evaluation.metrics, gate)
     manifest = Manifest(
         name=name,
@@ -89,10 +105,36 @@ def package(
         metrics=evaluation.metrics,
         evaluation=EvaluationRecord(evaluation.rows, evaluation.data_hash),
         lineage=dict(lineage or {}),
+        program=None if part is None else part.record,
     )
-    bundle = write_bundle(estimator, manifest)
+    program = None if part is None else part.data
+    bundle = write_bundle(estimator, manifest, program)
     _check_bundle(bundle, LoadedBundle(bundle.hash, manifest, estimator), rows)
-    return PackagedModel(name, manifest, bundle, evaluation, gate)
+    return PackagedModel(name, manifest, bundle, evaluation, gate, program, reason)
+
+
+def _compiled(
+    estimator: Any,
+    schema: InputSchema,
+    output: OutputSpec,
+    rows: list[Row],
+    exact: bool | None,
+    agreement: object,
+) -> tuple[ExactPart | None, str]:
+    """The exact part of the model, or why it has none."""
+    if exact is False:
+        return None, "none was asked for"
+    least = LEAST_AGREEMENT if agreement is None else parse_agreement(agreement)
+    try:
+        return exact_part(estimator, schema, output, rows, least), ""
+    except NoExactProgram as error:
+        if exact:
+            raise
+        return None, error.message
+    except ThresholdNotMet as error:
+        if exact or agreement is not None:
+            raise
+        return None, error.message
 
 
 def _check_bundle(bundle: Bundle, original: LoadedBundle, rows: list[Row]) -> None:

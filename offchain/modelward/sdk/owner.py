@@ -14,6 +14,7 @@ from modelward.commitments import model_id, version_id
 from modelward.errors import ContractRefused, InvalidTerms, ThresholdNotMet
 from modelward.models import canonical_json
 from modelward.models.bundle import fingerprint
+from modelward.models.manifest import ProgramRecord
 from modelward.models.schema import Bounds
 from modelward.pipeline.evaluate import check_thresholds, shown
 from modelward.pipeline.package import PackagedModel, package
@@ -55,13 +56,16 @@ class PublishedVersion:
     """A version that was published, now or before.
 
     `changes` says in words what was sent for it, empty when all of it stood already; `baseline` has
-    the metrics of a constant guess on the same rows.
+    the metrics of a constant guess on the same rows. `program` is the exact program that answers;
+    without one, `without_program` says why.
     """
 
     version: ListedVersion
     baseline: tuple[Metric, ...]
     changes: tuple[str, ...]
     receipts: tuple[Receipt, ...] = field(repr=False)
+    program: ProgramRecord | None = None
+    without_program: str = ""
 
     @property
     def reference(self) -> str:
@@ -95,6 +99,7 @@ class Owner(Participant):
         open: bool | None = None,  # noqa: A002
         lineage: Mapping[str, bytes] | None = None,
         private: bool = True,
+        agreement: object = None,
     ) -> PublishedVersion:
         """Publish a fitted scikit-learn classifier or regressor as a version of the model `name`.
 
@@ -109,13 +114,18 @@ class Owner(Participant):
         The bundle of a `private` version is stored sealed: only those granted READ or SERVE can
         open it. The first one sets the model's service key, to which requests seal their inputs.
 
+        Where the estimator has an exact program, that is what answers. `agreement` is the least
+        share of rows, held out or next to the decision boundary, on which it must agree with the
+        estimator; unless given, a program that agrees on less than 0.995 is left out.
+
         Publishing the same again sends nothing and returns the version there is.
 
         Raises:
             UnsupportedEstimator, UnfittedEstimator: the estimator cannot be published.
             InvalidInput: the held-out data do not fit it, or `ranges`.
             InvalidTerms: name, price or a threshold cannot be used.
-            ThresholdNotMet: a metric is below a threshold; nothing was sent then.
+            ThresholdNotMet: a metric is below a threshold, or the program below `agreement`;
+                nothing was sent then.
             PredictionMismatch: the bundle predicts something else than the estimator in memory.
             StoreUnavailable: the bundle could not be stored; nothing was sent then.
         """
@@ -127,6 +137,7 @@ class Owner(Participant):
             ranges=ranges,
             thresholds=thresholds,
             lineage=lineage,
+            agreement=agreement,
         )
         return self.publish_packaged(
             packaged,
@@ -203,6 +214,8 @@ class Owner(Participant):
             baseline=packaged.evaluation.baseline,
             changes=tuple(words for words, _ in changes),
             receipts=receipts,
+            program=packaged.manifest.program,
+            without_program=packaged.without_program,
         )
 
     def retire(self, reference: str) -> Receipt:
@@ -344,7 +357,7 @@ class Owner(Participant):
             kept = map(connection.store.has, (version.content_hash, version.manifest_hash))
             if status is VersionStatus.NONE and all(kept) and self._is_sealed_by(version, key):
                 return version, True
-        bundle = packaged.bundle
+        bundle, program = packaged.bundle, packaged.manifest.program
         stored = bundle.data
         if key is not None:
             binding = connection.keyring.binding(model, key.epoch)
@@ -354,7 +367,7 @@ class Owner(Participant):
             bundle_hash=bundle.hash,
             content_hash=connection.store.put(stored),
             manifest_hash=connection.store.put(bundle.manifest_bytes),
-            program_hash=ZERO_HASH,
+            program_hash=program.hash if program else ZERO_HASH,
             evaluation_hash=packaged.evaluation_hash,
             verifier=ZERO_ADDRESS,
             verifier_settings=ZERO_HASH,
@@ -377,12 +390,13 @@ class Owner(Participant):
         """What makes two publications the same: registry, model, estimator, schema and rows, and
         whether it is private.
         """
-        manifest = packaged.manifest
+        manifest, program = packaged.manifest, packaged.manifest.program
         described = {
             "input": manifest.input.to_json(),
             "output": manifest.output.to_json(),
             "libraries": dict(manifest.libraries),
             "lineage": {name: digest.hex() for name, digest in manifest.lineage.items()},
+            "program": program.hash.hex() if program else None,
             "private": private,
         }
         return keccak(

@@ -159,7 +159,7 @@ class Requester(Participant):
         offered = self.quote(model) if isinstance(model, str) else model
         version, quote, schema = offered.version, offered.quote, offered.manifest.input
         row = read_row(input, schema) if isinstance(input, Path) else schema.row(input)
-        canonical_input = schema.encode_row(row)
+        canonical_input = offered.manifest.canonical_input(row)
         _check_payable(quote.offer)
         _check_price(quote.offer.fee, fee, max_fee)
         secret = secrets.token_bytes(32)

@@ -75,7 +75,7 @@ def compile_program(
     kind = type(folded.estimator)
     if not kind.__module__.startswith("sklearn."):
         raise NoExactProgram(f"{kind.__name__} is not one of scikit-learn's own estimators.")
-    if len(folded.features) != folded.estimator.n_features_in_:
+    if len(folded.features) != getattr(folded.estimator, "n_features_in_", len(folded.features)):
         raise NoExactProgram("What the preprocessing leaves is not what the estimator takes.")
     name = kind.__name__
     if name in _LINEAR.split():

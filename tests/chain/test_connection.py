@@ -169,7 +169,7 @@ def test_an_error_object_inside_an_http_error_is_the_nodes_word(remote, endpoint
 
 @pytest.mark.parametrize("value", ["12", 12, None, "0xzz", ""])
 def test_a_number_that_is_not_hex_is_the_endpoints_fault(remote, endpoint, value):
-    endpoint.faults = [{"result": value}]
+    endpoint.faults = 4 * [{"result": value}]
 
     with pytest.raises(RpcUnavailable, match="where a hex number belongs"):
         remote.balance("0x" + 40 * "1")

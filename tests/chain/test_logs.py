@@ -174,7 +174,7 @@ def test_only_eth_get_logs_is_used_and_no_filter_is_left_behind(
 
 @pytest.mark.parametrize("result", [None, {}, [{}], [{"address": "0x"}], "0x"])
 def test_a_malformed_answer_is_the_endpoints_fault(remote, endpoint, deployment, result):
-    endpoint.faults = [{"result": result}]
+    endpoint.faults = 4 * [{"result": result}]
 
     with pytest.raises(RpcUnavailable):
         reader(remote, deployment).read_all(0, 1)

@@ -142,3 +142,30 @@ def test_a_password_file_that_cannot_be_read_is_named(project, tmp_path):
 
     with pytest.raises(ConfigurationError, match=str(missing)):
         _ = config.password
+
+
+def test_several_urls_are_asked_in_their_order(tmp_path):
+    (tmp_path / "deploy.toml").write_text(
+        '[networks.main]\nurl = ["https://one.example", "https://two.example/${KEY}"]\nchain_id = 5'
+    )
+    network = load_config(environ={"KEY": "hunter2"}, start=tmp_path).network("main")
+
+    assert network.url == "https://one.example"
+    assert network.urls == ("https://one.example", "https://two.example/hunter2")
+    assert "hunter2" not in repr(network)
+
+
+def test_the_environment_replaces_the_urls_of_a_network(project):
+    environ = {"MODELWARD_RPC_SPARE": "http://127.0.0.1:1  http://127.0.0.1:2"}
+    config = load_config(environ=environ, start=project)
+
+    assert config.network("spare").urls == ("http://127.0.0.1:1", "http://127.0.0.1:2")
+
+
+@pytest.mark.parametrize("urls", ["[]", '["https://one.example", 3]', '["ftp://one.example"]'])
+def test_urls_that_cannot_be_used_are_refused(tmp_path, urls):
+    (tmp_path / "deploy.toml").write_text(f"[networks.main]\nurl = {urls}\nchain_id = 5")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(environ={}, start=tmp_path)
+    assert caught.value.key == "networks.main.url"

@@ -1,4 +1,4 @@
-"""One connection to one chain: JSON-RPC with every failure told apart.
+"""A connection to one chain through one or more endpoints, with every failure told apart.
 
 A failure of the endpoint is `RpcUnavailable` or `RpcError`, a contract's refusal is
 `ContractRefused`; the first is never taken for the second.
@@ -9,18 +9,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
-import requests
+from eth_utils.crypto import keccak
 from web3.providers import BaseProvider
-from web3.types import RPCEndpoint
 
+from modelward.chain.answers import NULLABLE
 from modelward.chain.encoding import BlockId, quantity, read_bytes, to_block_parameter, to_hex
-from modelward.chain.provider import BadAnswer, HttpProvider, Throttled
+from modelward.chain.endpoints import Endpoint, Endpoints, RpcFault, Unanswered
+from modelward.chain.provider import HttpProvider
 from modelward.chain.reverts import refusal
-from modelward.config import Network
+from modelward.config import Network, safe_url
 from modelward.errors import (
     ConfigurationError,
     ModelwardError,
@@ -33,9 +34,13 @@ _ATTEMPTS = 4
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _REPEATABLE = ("eth_", "net_", "web3_")
-_LIMITED = frozenset({-32005, 429})
 _CLOCK_SKEW = 15
-_TOO_FAST = ("rate", "too many requests", "per second", "request limit", "throughput")
+_SIGNED_BY_NODE = "eth_sendTransaction"
+_SEND = "eth_sendRawTransaction"
+_SURVEY_SECONDS = 15.0
+"""How often the heads of several endpoints are compared."""
+_TOLERATED_LAG = 2
+"""Blocks that the endpoint in use may be behind another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Block:
     timestamp: int
     base_fee: int
     gas_limit: int
+    logs_bloom: bytes | None = field(default=None, repr=False, compare=False)
 
 
 class Chain:
@@ -56,9 +62,17 @@ class Chain:
     Safe to use from several threads if its provider is; the HTTP one and the in-process one are.
     """
 
-    def __init__(self, network: Network, provider: BaseProvider) -> None:
+    def __init__(self, network: Network, *providers: BaseProvider) -> None:
         self.network = network
-        self.provider = provider
+        self.provider = providers[0]
+        names = [safe_url(url) for url in network.urls] or [network.safe_url]
+        self._endpoints = Endpoints(
+            [
+                Endpoint(names[n % len(names)], provider, network.timeout, _FIRST_PAUSE)
+                for n, provider in enumerate(providers)
+            ]
+        )
+        self._floor: Block | None = None
         self._turns: dict[str, threading.Lock] = {}
 
     @classmethod
@@ -66,19 +80,22 @@ class Chain:
         """Connect and check that the chain has the id configured.
 
         `provider` is needed for a network that lives in the process, and takes precedence over
-        the network's URL.
+        the network's URLs. Of several URLs, one that answers and is on the right chain is enough.
 
         Raises `RpcUnavailable`, `RpcError` or `WrongChain`.
         """
-        if provider is None:
-            if network.url is None:
-                raise ConfigurationError(
-                    f"The network {network.name!r} lives inside a process and cannot be reached "
-                    "from another one.",
-                    hint="Start `modelward node` and use the network 'local'.",
-                )
-            provider = HttpProvider(network.url, timeout=network.timeout)
-        chain = cls(network, provider)
+        if provider is None and network.url is None:
+            raise ConfigurationError(
+                f"The network {network.name!r} lives inside a process and cannot be reached "
+                "from another one.",
+                hint="Start `modelward node` and use the network 'local'.",
+            )
+        providers = (
+            [HttpProvider(url, timeout=network.timeout) for url in network.urls]
+            if provider is None
+            else [provider]
+        )
+        chain = cls(network, *providers)
         if chain.chain_id != network.chain_id:
             raise WrongChain(
                 f"{network.safe_url} serves chain {chain.chain_id}, "
@@ -105,41 +122,38 @@ class Chain:
         return max(self.head().timestamp, int(time.time()) - _CLOCK_SKEW)
 
     def rpc(self, method: str, params: Sequence[Any] = ()) -> Any:
-        """Send one JSON-RPC request and return its result as the endpoint gave it.
+        """Send one JSON-RPC request and return its result, which has the form it must have.
 
-        Unreachable endpoints and rate limits are tried again for a few seconds, as long as the
-        method may be sent twice.
+        Endpoints that fail, limit requests or answer nonsense are asked again, or another one is,
+        for a bounded time and as long as the method may be sent twice. A signed transaction whose
+        answer was lost is looked for by its hash before its bytes are sent again.
 
         Raises `RpcUnavailable`, `RpcError`, or `ContractRefused` when a contract reverted.
         """
-        attempts = _ATTEMPTS if method.startswith(_REPEATABLE) else 1
-        pause = _FIRST_PAUSE
+        repeatable = method.startswith(_REPEATABLE) and method != _SIGNED_BY_NODE
+        attempts = _ATTEMPTS * len(self._endpoints.order) if repeatable else 1
+        give_up = time.monotonic() + _ATTEMPTS * self.network.timeout
         while True:
-            attempts -= 1
-            failure: ModelwardError
+            endpoint = self._endpoints.next()
             try:
-                answer = self.provider.make_request(RPCEndpoint(method), list(params))
-            except Throttled as error:
-                failure = self._unavailable("it is limiting requests")
-                pause = max(pause, error.retry_after or 0.0)
-            except requests.Timeout:
-                failure = self._unavailable(f"no answer within {self.network.timeout:g} s")
-            except requests.ConnectionError:
-                failure = self._unavailable("nothing listens there or the connection broke")
-            except requests.RequestException as error:
-                failure = self._unavailable(type(error).__name__)
-            except BadAnswer as error:
-                failure = self._unavailable(str(error))
+                endpoint.wait_if_asked_to(_LONGEST_PAUSE)
+                self._check(endpoint)
+                answer = endpoint.ask(method, params)
+            except Unanswered as failure:
+                attempts -= 1
+                pause = self._endpoints.next().resting - time.monotonic()
+                out_of_time = time.monotonic() + pause > give_up
+                if attempts == 0 or pause > _LONGEST_PAUSE or out_of_time:
+                    raise self._unavailable(failure.why, endpoint) from failure
+                time.sleep(max(0.0, pause))
+                if method == _SEND and (found := self._already_sent(params)) is not None:
+                    return found
             else:
-                if answer.get("error") is None:
-                    return answer.get("result")
-                failure = self._error(answer["error"], method)
-                if not (isinstance(failure, RpcError) and _is_throttled(failure)):
-                    raise failure
-            if attempts == 0 or pause > _LONGEST_PAUSE:
-                raise failure
-            time.sleep(pause)
-            pause *= 2
+                if isinstance(answer, RpcFault):
+                    raise self._error(answer.error, method)
+                if answer is None and method in NULLABLE:
+                    return self._second_opinion(method, params)
+                return answer
 
     def block(self, block: BlockId) -> Block:
         """The header of a block.
@@ -157,7 +171,10 @@ class Chain:
 
     def head(self) -> Block:
         """The newest block."""
-        return self.block("latest")
+        head = self.block("latest")
+        if self._endpoints.several and self._is_behind(head):
+            head = self.block("latest")
+        return head
 
     def confirmed_head(self) -> Block:
         """The newest block that counts as confirmed on this network.
@@ -165,6 +182,17 @@ class Chain:
         A transaction in the head has one confirmation, so with `confirmations` 1 this is the
         head. Where nothing is that deep, or safe or finalized yet, it is the genesis block.
         """
+        if not self._endpoints.several:
+            return self._confirmed()
+        for _ in self._endpoints.order:
+            confirmed = self._confirmed()
+            if self._floor is None or confirmed.number >= self._floor.number:
+                self._floor = confirmed
+                return confirmed
+            self._endpoints.current.failed()  # it fell behind what it said, or another one did
+        raise self._unavailable("it is behind what was confirmed before")
+
+    def _confirmed(self) -> Block:
         if self.network.finality != "depth":
             return self._tagged(self.network.finality)
         head = self.head()
@@ -222,6 +250,7 @@ class Chain:
                 timestamp=quantity(raw["timestamp"]),
                 base_fee=quantity(raw.get("baseFeePerGas") or "0x0"),
                 gas_limit=quantity(raw["gasLimit"]),
+                logs_bloom=read_bytes(raw["logsBloom"]) if raw.get("logsBloom") else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise self._unavailable("it gave a malformed block") from error
@@ -241,17 +270,78 @@ class Chain:
             reason=reason,
         )
 
-    def _unavailable(self, why: str) -> RpcUnavailable:
+    def _unavailable(self, why: str, endpoint: Endpoint | None = None) -> RpcUnavailable:
+        name = (endpoint or self._endpoints.current).name
         return RpcUnavailable(
-            f"The RPC endpoint {self.network.safe_url} of the network {self.network.name!r} "
-            f"cannot be used: {why}.",
+            f"The RPC endpoint {name} of the network {self.network.name!r} cannot be used: {why}.",
             hint="Is it running? `modelward node` starts a local chain."
             if self.network.development_accounts
             else None,
         )
 
+    # --- several endpoints -----------------------------------------------------------------------
 
-def _is_throttled(error: RpcError) -> bool:
-    """Whether it is about too many requests, not about one that asks for too much."""
-    reason = error.reason.lower()
-    return error.code in _LIMITED and any(phrase in reason for phrase in _TOO_FAST)
+    def _check(self, endpoint: Endpoint) -> None:
+        """Make sure that one of several endpoints is on this chain and not behind.
+
+        Raises `Unanswered`.
+        """
+        if endpoint.checked or not self._endpoints.several:
+            return
+        chain_id = quantity(self._plainly(endpoint, "eth_chainId"))
+        if chain_id != self.network.chain_id:
+            raise endpoint.is_on_another_chain(
+                f"it serves chain {chain_id}, not {self.network.chain_id}"
+            )
+        genesis = self._plainly(endpoint, "eth_getBlockByNumber", "0x0", False)
+        found = bytes.fromhex(genesis["hash"][2:]) if genesis else b""
+        if self.__dict__.setdefault("genesis_hash", found) != found or not genesis:
+            raise endpoint.is_on_another_chain("its chain has another genesis")
+        if self._floor is not None:
+            number = hex(self._floor.number)
+            there = self._plainly(endpoint, "eth_getBlockByNumber", number, False)
+            if there is None or there["hash"] != to_hex(self._floor.hash):
+                endpoint.failed()
+                where = "behind" if there is None else "on another branch than"
+                raise Unanswered(f"it is {where} what was confirmed before")
+        endpoint.checked = True
+
+    def _plainly(self, endpoint: Endpoint, method: str, *params: Any) -> Any:
+        answer = endpoint.ask(method, params)
+        if isinstance(answer, RpcFault):
+            endpoint.failed()
+            raise Unanswered(f"it refused {method}")
+        return answer
+
+    def _second_opinion(self, method: str, params: Sequence[Any]) -> Any:
+        """What another endpoint has where the current one has nothing: one of them may lag."""
+        for other in self._endpoints.others():
+            try:
+                self._check(other)
+                answer = other.ask(method, params)
+            except Unanswered:
+                continue
+            return None if isinstance(answer, RpcFault) else answer
+        return None
+
+    def _is_behind(self, head: Block) -> bool:
+        """Now and then, compare the heads, and leave an endpoint that stands still."""
+        if time.monotonic() < self._endpoints.surveyed + _SURVEY_SECONDS:
+            return False
+        self._endpoints.surveyed = time.monotonic()
+        for other in self._endpoints.others():
+            try:
+                self._check(other)
+                number = quantity(self._plainly(other, "eth_blockNumber"))
+            except Unanswered:
+                continue
+            if number > head.number + _TOLERATED_LAG:
+                self._endpoints.current.failed(_SURVEY_SECONDS)
+                self._endpoints.use(other)
+                return True
+        return False
+
+    def _already_sent(self, params: Sequence[Any]) -> str | None:
+        transaction_hash = to_hex(keccak(bytes.fromhex(params[0][2:])))
+        found = self.rpc("eth_getTransactionByHash", [transaction_hash])
+        return None if found is None else transaction_hash

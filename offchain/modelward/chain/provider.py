@@ -7,6 +7,9 @@ follows redirects, and accepts an answer that carries another request's id.
 from __future__ import annotations
 
 import json
+import time
+from email.utils import parsedate_to_datetime
+from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -90,7 +93,15 @@ def _parsed(raw: bytes) -> Any:
 
 
 def _seconds(value: str | None) -> float | None:
-    try:
-        return max(0.0, float(value)) if value is not None else None
-    except ValueError:
+    """How long a ``Retry-After`` asks for, in seconds: it is a number of them, or a date."""
+    if value is None:
         return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            until = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = until.timestamp() - time.time()
+    return max(0.0, seconds) if isfinite(seconds) else None

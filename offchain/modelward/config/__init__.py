@@ -5,8 +5,8 @@ Nothing else in modelward reads either. A composition root (the CLI, a script, a
 
 Environment variables: ``MODELWARD_CONFIG`` (path of deploy.toml), ``MODELWARD_HOME`` (keystores
 and journals, ``~/.modelward`` by default), ``MODELWARD_NETWORK``, ``MODELWARD_ACCOUNT``,
-``MODELWARD_PASSWORD``, ``MODELWARD_PASSWORD_FILE``, and whatever a network's ``url`` names as
-``${NAME}``.
+``MODELWARD_PASSWORD``, ``MODELWARD_PASSWORD_FILE``, ``MODELWARD_RPC_<NETWORK>`` (URLs that replace
+those of a network, separated by blanks), and whatever a network's ``url`` names as ``${NAME}``.
 """
 
 from modelward.config.model import (
@@ -15,6 +15,7 @@ from modelward.config.model import (
     ContractSpec,
     Finality,
     Network,
+    safe_url,
 )
 from modelward.config.policy import Policy, TokenPrice
 from modelward.config.read import FILE_NAME, load_config, starter
@@ -29,5 +30,6 @@ __all__ = [
     "Policy",
     "TokenPrice",
     "load_config",
+    "safe_url",
     "starter",
 ]

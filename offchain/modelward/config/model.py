@@ -23,9 +23,12 @@ Finality = Literal["depth", "safe", "finalized"]
 class Network:
     """How to reach one chain and when to believe it.
 
-    `url` is None for a chain that lives inside the process. `max_fee_per_gas` (wei) is the most a
+    `url` is None for a chain that lives inside the process; `fallback_urls` are asked when it
+    fails, and must be endpoints of the same chain. `max_fee_per_gas` (wei) is the most a
     transaction may ever bid; None leaves it to the market. `log_range` is the widest block range
-    asked for in one ``eth_getLogs``.
+    asked for in one ``eth_getLogs``. `timeout` (s) is for one attempt, and four times as long for
+    all. `reorg_depth` is the deepest reorganisation, in blocks below the confirmed head, that a
+    worker follows; it stops at a deeper one.
     """
 
     name: str
@@ -35,9 +38,11 @@ class Network:
     finality: Finality = "depth"
     max_fee_per_gas: int | None = None
     log_range: int = 2_000
-    timeout: float = 30.0
+    timeout: float = 10.0
     poll_interval: float = 1.0
     development_accounts: bool = False
+    fallback_urls: tuple[str, ...] = field(default=(), repr=False)
+    reorg_depth: int = 64
 
     @property
     def in_process(self) -> bool:
@@ -45,13 +50,20 @@ class Network:
         return self.url is None
 
     @property
+    def urls(self) -> tuple[str, ...]:
+        """All URLs, the preferred one first."""
+        return () if self.url is None else (self.url, *self.fallback_urls)
+
+    @property
     def safe_url(self) -> str:
         """The URL without what may be a secret in it: user, password, path and query."""
-        if self.url is None:
-            return "the in-process chain"
-        parts = urlsplit(self.url)
-        host = parts.netloc.rpartition("@")[2]
-        return f"{parts.scheme}://{host}"
+        return "the in-process chain" if self.url is None else safe_url(self.url)
+
+
+def safe_url(url: str) -> str:
+    """A URL without what may be a secret in it: user, password, path and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ class _Reader:
             body,
             {
                 "in_process", "url", "chain_id", "confirmations", "finality", "max_fee_per_gas",
-                "log_range", "timeout", "poll_interval", "accounts",
+                "log_range", "timeout", "poll_interval", "reorg_depth", "accounts",
             },
         )  # fmt: skip
         in_process = self.value(f"{key}.in_process", body.get("in_process", False), bool)
@@ -151,18 +151,30 @@ class _Reader:
         if "chain_id" not in body:
             raise self.error(f"{key}.chain_id", "it is missing")
         cap = body.get("max_fee_per_gas")
+        urls = [] if in_process else self.urls(name, body["url"])
         return Network(
             name=name,
-            url=None if in_process else self.url(name, body["url"]),
+            url=urls[0] if urls else None,
+            fallback_urls=tuple(urls[1:]),
             chain_id=self.positive(f"{key}.chain_id", body["chain_id"]),
             confirmations=self.positive(f"{key}.confirmations", body.get("confirmations", 1)),
             finality=finality,
             max_fee_per_gas=None if cap is None else self.wei(f"{key}.max_fee_per_gas", cap),
             log_range=self.positive(f"{key}.log_range", body.get("log_range", 2_000)),
-            timeout=self.seconds(f"{key}.timeout", body.get("timeout", 30)),
+            timeout=self.seconds(f"{key}.timeout", body.get("timeout", 10)),
             poll_interval=self.seconds(f"{key}.poll_interval", body.get("poll_interval", 1)),
             development_accounts="accounts" in body,
+            reorg_depth=self.positive(f"{key}.reorg_depth", body.get("reorg_depth", 64)),
         )
+
+    def urls(self, network: str, value: object) -> list[str]:
+        """The endpoints of a network, the preferred one first: the environment's or the file's."""
+        variable = "MODELWARD_RPC_" + network.upper().replace("-", "_")
+        given = self.env.get(variable, "").split()
+        listed: list[object] = [*given] or (value if isinstance(value, list) else [value])
+        if not listed:
+            raise self.error(f"networks.{network}.url", "it is empty")
+        return [self.url(network, each) for each in listed]
 
     def url(self, network: str, value: object) -> str:
         key = f"networks.{network}.url"

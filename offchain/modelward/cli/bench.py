@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -83,6 +83,48 @@ def sealing(
         return
     gas = {f"gas: {name}": value for name, value in figures.pop("gas").items()}
     print_fields([(name.replace("_", " "), value) for name, value in (figures | gas).items()])
+
+
+@app.command()
+def worker(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    requests: Annotated[
+        int, typer.Option(min=1, help="How many requests to answer, each way.")
+    ] = 512,
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail if the worker is too slow for its machine.")
+    ] = False,
+) -> None:
+    """Measure a worker on anvil: answers a second, latency in blocks, CPU and gas for each.
+
+    Rates are given beside that of empty transactions in the same run.
+    """
+    from modelward.bench import worker as bench
+    from modelward.cli.printing import print_fields, print_json, progress_line
+
+    with progress_line() as progress:
+        figures = bench.measure(
+            requests=requests, tell=lambda stage: progress(stage, f"{requests} each")
+        )
+    if as_json:
+        print_json(figures)
+    else:
+        print_fields(list(_flat(figures)))
+    if check and figures["ratio_one_by_one"] < bench.LEAST_RATIO:
+        raise CheckFailed(
+            f"Answers one by one come at {figures['ratio_one_by_one']} of the rate of empty "
+            f"transactions, and {bench.LEAST_RATIO} is demanded."
+        )
+
+
+def _flat(figures: Mapping[str, object], within: str = "") -> Iterator[tuple[str, object]]:
+    """Figures in figures, one a line."""
+    for name, value in figures.items():
+        words = f"{within}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{words}: ")
+        else:
+            yield words, value
 
 
 def _committed_snapshot() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import signal
 import time
@@ -175,6 +176,7 @@ _lanes: list[_Lane] = []
 
 def _open_lane(anvil: Path | None, requests: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("modelward").addHandler(logging.NullHandler())
     stack = ExitStack()
     site = stack.enter_context(open_site(anvil=anvil))
     Finalize(None, stack.close, exitpriority=100)

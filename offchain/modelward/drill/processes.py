@@ -5,6 +5,7 @@ They are forked from a process that has imported everything, so that one starts 
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -74,6 +75,7 @@ class Orders:
 
 def work(orders: Orders) -> None:
     """Run a worker as `modelward worker run` does; the entry point of a process."""
+    logging.getLogger("modelward").addHandler(logging.NullHandler())
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     config = load_config(

@@ -30,6 +30,7 @@ def kill(site: Site, seed: int) -> Findings:
             point = POINTS[(4 * seed + number) % len(POINTS)]
             placed.append(site.place(random))
             _kill_at(site, point, journal, found)
+        placed.append(site.place(random))
         with employed(site, journal) as process:
             everything = {each.id for each in placed}
             done = mine_until(site, lambda: everything <= ChainTruth.of(site).ends.keys())

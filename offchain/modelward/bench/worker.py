@@ -1,0 +1,349 @@
+"""What a worker does in a second on anvil, and what each request costs it.
+
+Everything shares one machine: anvil, the worker and the process it predicts in. So the rate of
+answers is given beside the rate at which the same machine, in the same run, signs and sends empty
+transactions.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from web3.providers import BaseProvider
+from web3.types import RPCEndpoint, RPCResponse
+
+from modelward.chain.accounts import Account
+from modelward.chain.connection import Chain
+from modelward.chain.events import InferenceFulfilled, InferenceRequested
+from modelward.chain.fees import Fees
+from modelward.chain.provider import HttpProvider
+from modelward.chain.sender import Sender
+from modelward.chain.transactions import Call
+from modelward.config import Policy
+from modelward.drill.audit import audit
+from modelward.drill.site import Placed, Site, open_site
+from modelward.errors import CheckFailed
+from modelward.terms import GWEI
+from modelward.worker import Worker, open_journal
+
+LEAST_RATIO: Final = 0.6
+"""Of the bare rate of transactions, answers one by one must reach this much."""
+
+BATCH: Final = 64
+_WINDOW: Final = 128
+_BLOCK_SECONDS: Final = 0.25
+_LATENCY_BLOCK_SECONDS: Final = 1.0
+_LATENCY_REQUESTS: Final = 40
+_WARM_UP: Final = 4
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_PREDICTING: Final = b"modelward.models.sandbox_process"
+
+
+def measure(
+    *, requests: int = 512, anvil: Path | None = None, tell: Callable[[str], None] | None = None
+) -> dict[str, Any]:
+    """Figures by name; rates per second, CPU in milliseconds a request, latencies in blocks.
+
+    Raises `CheckFailed` if an answer was wrong or missing, `AnvilMissing`, `RpcUnavailable`.
+    """
+    say = tell or (lambda _: None)
+    with open_site(anvil=anvil) as site:
+        say("empty transactions")
+        bare = _bare_rate(site, requests)
+        say("answers one by one")
+        single = _sustained(site, requests, batch=1)
+        say(f"answers in batches of {BATCH}")
+        batched = _sustained(site, requests, batch=BATCH)
+        say("latency")
+        latency = _latency(site, min(requests, _LATENCY_REQUESTS))
+    return {
+        "requests": requests,
+        "bare_transactions_per_second": bare,
+        "one_by_one": single,
+        f"in_batches_of_{BATCH}": batched,
+        "latency": latency,
+        "ratio_one_by_one": round(single["fulfilled_per_second"] / bare, 3),
+    }
+
+
+def _bare_rate(site: Site, count: int) -> float:
+    """Empty transactions signed and sent in a second, one after the other."""
+    with site.episode(0), _mining(site, _BLOCK_SECONDS):
+        sender = Sender(site.chain, Account.development("spare"))
+        first, fees = sender.nonce(), Fees(max_fee=100 * GWEI, tip=GWEI)
+        call = Call(to=sender.address, data=b"")
+        started = time.perf_counter()
+        for nonce in range(first, first + count):
+            sender.broadcast(sender.sign(call, gas=21_000, nonce=nonce, fees=fees))
+        _wait_for(lambda: sender.nonce() == first + count)
+        return round(count / (time.perf_counter() - started), 1)
+
+
+def _sustained(site: Site, count: int, *, batch: int) -> dict[str, Any]:
+    """Answer a backlog of requests: rate, CPU and gas."""
+    with site.episode(batch) as random, _engaged(site, batch) as engaged:
+        warm = _placed(site, random, _WARM_UP)
+        with _mining(site, _BLOCK_SECONDS):
+            engaged.work_until_answered(site, warm)
+        placed = _placed(site, random, count)
+        meter = engaged.meter
+        meter.reset()
+        with _mining(site, _BLOCK_SECONDS):
+            started, cpu, predicting = time.perf_counter(), time.process_time(), _predicting_cpu()
+            engaged.work_until_answered(site, placed)
+            seconds = time.perf_counter() - started
+            cpu, predicting = time.process_time() - cpu, _predicting_cpu() - predicting
+        _require_right(site, [*warm, *placed], engaged)
+        return {
+            "fulfilled_per_second": round(count / seconds, 1),
+            "transactions": len(_answering_transactions(site, placed)),
+            "gas_per_result": _gas(site, placed) // count,
+            "rpc_calls_per_request": round(sum(meter.calls.values()) / count, 1),
+            "cpu_ms_per_request": meter.shares(cpu, predicting, count),
+        }
+
+
+def _latency(site: Site, count: int) -> dict[str, Any]:
+    """Blocks from a request's to its answer's, under light load."""
+    with site.episode(7) as random, _engaged(site, 1) as engaged:
+        stop = threading.Event()
+        thread = threading.Thread(target=engaged.worker.run, args=(stop,))
+        with _mining(site, _LATENCY_BLOCK_SECONDS):
+            thread.start()
+            try:
+                placed = _placed_now_and_then(site, random, count)
+                _wait_for(lambda: _answered(site) >= {each.id for each in placed})
+            finally:
+                stop.set()
+                thread.join()
+        asked = {
+            event.request_id: event.block_number for event in _events(site, InferenceRequested)
+        }
+        blocks = sorted(
+            event.block_number - asked[event.request_id]
+            for event in _events(site, InferenceFulfilled)
+        )
+    return {
+        "requests": len(blocks),
+        "block_seconds": _LATENCY_BLOCK_SECONDS,
+        "p50_blocks": blocks[len(blocks) // 2],
+        "p99_blocks": blocks[min(len(blocks) - 1, len(blocks) * 99 // 100)],
+    }
+
+
+# --- the worker, with meters ---------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Meter:
+    """CPU seconds by what they were spent on, in whichever thread; a part within another counts
+    for itself alone."""
+
+    seconds: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+    _nested: threading.local = field(default_factory=threading.local)
+
+    def reset(self) -> None:
+        """Begin again."""
+        self.seconds.clear()
+        self.calls.clear()
+
+    @contextmanager
+    def on(self, part: str) -> Iterator[None]:
+        """Count what a block takes."""
+        outer = getattr(self._nested, "spent", 0.0)
+        self._nested.spent = 0.0
+        started = time.thread_time()
+        try:
+            yield
+        finally:
+            taken = time.thread_time() - started
+            self.seconds[part] += taken - self._nested.spent
+            self._nested.spent = outer + taken
+
+    def shares(self, cpu: float, predicting: float, count: int) -> dict[str, float]:
+        """Milliseconds a request by part, of all CPU seconds here and where is predicted."""
+        parts = {
+            "chain": self.seconds["chain"],
+            "signing": self.seconds["signing"],
+            "inference": self.seconds["inference"] + predicting,
+            "database": self.seconds["database"],
+        }
+        parts["other"] = cpu + predicting - sum(parts.values())
+        return {part: round(1_000 * seconds / count, 3) for part, seconds in parts.items()}
+
+
+class _MeteredProvider(BaseProvider):
+    def __init__(self, honest: BaseProvider, meter: Meter) -> None:
+        super().__init__()
+        self._honest = honest
+        self._meter = meter
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        self._meter.calls[method] += 1
+        with self._meter.on("chain"):
+            return self._honest.make_request(method, params)
+
+
+class _Metered:
+    """Stands for an object, and counts what its methods take."""
+
+    def __init__(self, target: Any, part: str, meter: Meter) -> None:
+        self._target = target
+        self._part = part
+        self._meter = meter
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._target, name)
+        if not callable(value):
+            return value
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            with self._meter.on(self._part):
+                return value(*arguments, **options)
+
+        return counted
+
+
+@dataclass(frozen=True, slots=True)
+class _Engaged:
+    worker: Worker
+    journal: Any
+    meter: Meter
+
+    def work_until_answered(self, site: Site, placed: Sequence[Placed]) -> None:
+        """Step until blocks hold all answers."""
+        wanted = {each.id for each in placed}
+        give_up = time.monotonic() + 60 + len(placed)
+        while not wanted <= _answered(site):
+            if time.monotonic() > give_up:
+                raise CheckFailed("The worker did not answer all requests in time.")
+            self.worker.drain()
+
+
+@contextmanager
+def _engaged(site: Site, batch: int) -> Iterator[_Engaged]:
+    meter = Meter()
+    network = replace(site.chain.network, poll_interval=0.02)
+    provider = HttpProvider(network.url or "", timeout=network.timeout)
+    chain = Chain.connect(network, _MeteredProvider(provider, meter))
+    deployment = replace(site.deployment, chain=chain)
+    plain = Account.development("worker")
+    signer: Any = _Metered(plain.signer, "signing", meter)
+    account = replace(plain, signer=signer)
+    file = site.folder / f"bench-{batch}-{time.monotonic_ns()}.sqlite"
+    with open_journal(chain, deployment, account, directory=file.parent, place=file) as journal:
+        metered: Any = _Metered(journal, "database", meter)
+        policy = Policy(batch=batch, window=_WINDOW)
+        with Worker(chain, deployment, account, site.store, metered, policy=policy) as worker:
+            yield _Engaged(worker, journal, meter)
+
+
+# --- the chain -----------------------------------------------------------------------------------
+
+
+def _placed(site: Site, random: Random, count: int) -> list[Placed]:
+    first = site.requester.next_nonce()
+    placed = [site.place(random, nonce=first + number) for number in range(count)]
+    while site.requester.nonce() < first + count:
+        site.mine()
+    return placed
+
+
+def _placed_now_and_then(site: Site, random: Random, count: int) -> list[Placed]:
+    placed = []
+    for _ in range(count):
+        placed.append(site.place(random))
+        time.sleep(random.uniform(0.1, 0.9) * _LATENCY_BLOCK_SECONDS)
+    return placed
+
+
+@contextmanager
+def _mining(site: Site, seconds: float) -> Iterator[None]:
+    """A block every so many seconds."""
+    stop = threading.Event()
+
+    def mine() -> None:
+        while not stop.wait(seconds):
+            site.mine()
+
+    thread = threading.Thread(target=mine)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _events(site: Site, kind: type[Any]) -> tuple[Any, ...]:
+    return site.events(kind)
+
+
+def _answered(site: Site) -> set[bytes]:
+    return {event.request_id for event in _events(site, InferenceFulfilled)}
+
+
+def _answering_transactions(site: Site, placed: Sequence[Placed]) -> set[bytes]:
+    wanted = {each.id for each in placed}
+    events = _events(site, InferenceFulfilled)
+    return {event.transaction_hash for event in events if event.request_id in wanted}
+
+
+def _gas(site: Site, placed: Sequence[Placed]) -> int:
+    receipts = map(site.requester.receipt, _answering_transactions(site, placed))
+    return sum(receipt.gas_used for receipt in receipts if receipt is not None)
+
+
+def _require_right(site: Site, placed: Sequence[Placed], engaged: _Engaged) -> None:
+    engaged.worker.drain()
+    found = audit(site, placed, [engaged.journal])
+    if found.violations:
+        raise CheckFailed(f"What was measured is wrong: {found.violations[0]}.")
+
+
+def _wait_for(reached: Callable[[], bool], seconds: float = 120.0) -> None:
+    give_up = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > give_up:
+            raise CheckFailed(f"The chain did not come to where it was expected in {seconds:g} s.")
+        time.sleep(0.02)
+
+
+def _predicting_cpu() -> float:
+    """CPU seconds of the processes that predict for this one."""
+    total = 0.0
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            if _PREDICTING not in (folder / "cmdline").read_bytes():
+                continue
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if _is_ours(int(fields[1])):
+            total += (int(fields[11]) + int(fields[12])) / _TICKS
+    return total
+
+
+def _is_ours(parent: int) -> bool:
+    """Whether a process is a child of this one, or of one of its children."""
+    while parent > 1:
+        if parent == os.getpid():
+            return True
+        try:
+            stat = Path(f"/proc/{parent}/stat").read_text()
+        except OSError:
+            return False
+        parent = int(stat.rpartition(")")[2].split()[1])
+    return False

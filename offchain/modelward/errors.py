@@ -367,7 +367,12 @@ class WrongNonce(Refused):
 
 
 class Underpriced(Refused):
-    """The bid is too low to be mined, or to replace the transaction of the same nonce."""
+    """The bid is too low to be mined; or, if it `replaces` one, too low to take the place of the
+    transaction of the same nonce."""
+
+    def __init__(self, message: str, *, replaces: bool = False) -> None:
+        super().__init__(message)
+        self.replaces = replaces
 
 
 class FeeTooHigh(Refused):

@@ -10,6 +10,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 from modelward import commitments
 from modelward.chain.events import InferenceFulfilled
+from modelward.chain.fees import Fees
+from modelward.config import Policy
 from modelward.content.store import ContentStore
 from modelward.journal import State
 from modelward.models.bundle import LoadedBundle
@@ -18,7 +20,7 @@ from modelward.pipeline.package import package
 from modelward.terms import INLINE_ONLY, RequestStatus, frame_clear_output
 from modelward.worker import Milestone
 
-from .trading import FEE, PAYEE_BPS, job
+from .trading import FEE, PAYEE_BPS, failing, job, why
 
 
 def test_a_request_is_answered_with_the_pinned_models_output(market, model, trained, make_worker):
@@ -96,7 +98,7 @@ def test_a_request_is_not_touched_before_it_is_confirmed(
 def test_every_open_request_is_answered_in_one_step(market, model, trained, make_worker, worker):
     requests = [market.place(model, trained.row) for _ in range(3)]
 
-    make_worker().step()
+    make_worker(policy=Policy(batch=1)).step()
 
     assert {market.status(placed) for placed in requests} == {RequestStatus.FULFILLED}
     assert worker.nonce() == 3
@@ -183,3 +185,94 @@ def test_what_ended_before_the_worker_came_is_passed_over(
 
     assert worker.step().idle
     assert [worker.journal.job(p.id) for p in (answered, refunded, late)] == [None] * 3
+
+
+def test_several_requests_under_one_offer_are_answered_at_once_for_less(
+    market, model, trained, make_worker, worker
+):
+    alone = market.place(model, trained.row)
+    working = make_worker()
+    working.step()
+    requests = [market.place(model, trained.row) for _ in range(8)]
+
+    working.drain()
+
+    (by_itself,) = market.events(InferenceFulfilled, alone)
+    together = [market.events(InferenceFulfilled, each)[0] for each in requests]
+    assert len({answer.transaction_hash for answer in together}) == 1
+    single, batch = (
+        worker.receipt(answer.transaction_hash).gas_used for answer in (by_itself, together[0])
+    )
+    assert batch / 8 < single / 2
+    assert {job(working.journal, each).state for each in requests} == {State.FINAL}
+    assert working.journal.carried_by(together[0].transaction_hash) == {p.id for p in requests}
+
+
+def test_at_most_so_many_answers_share_a_transaction(market, model, trained, make_worker, worker):
+    for _ in range(5):
+        market.place(model, trained.row)
+    make_worker(policy=Policy(batch=2)).drain()
+    assert worker.nonce() == 3
+
+
+def test_only_answers_under_one_offer_share_a_transaction(
+    market, model, trained, make_worker, worker
+):
+    requests = [market.place(model, trained.row) for _ in range(2)]
+    terms = replace(market.registry.model_of(model.model_id).terms, fee=7 * FEE)
+    market.owner.send(market.registry.set_terms(model.model_id, terms))
+    requests += [market.place(model, trained.row) for _ in range(2)]
+
+    make_worker().drain()
+
+    assert {market.status(each) for each in requests} == {RequestStatus.FULFILLED}
+    assert worker.nonce() == 2
+
+
+def test_a_bad_answer_among_several_is_left_out(
+    market, model, trained, make_worker, worker, outsider, devchain, endpoint
+):
+    market.let_serve(model, outsider.address)
+    theirs, *ours = (market.place(model, trained.row, lifetime=t) for t in (600, 900, 900))
+    devchain.mine(2)
+    endpoint.faults["eth_getBalance"] = failing("not now")
+    make_worker(network={"confirmations": 3}).step()
+    outsider.send(market.escrow.fulfil(theirs.offer, theirs.request, b"\1" * 32, b"\0theirs"))
+    endpoint.faults.clear()
+
+    working = make_worker(network={"confirmations": 3})
+    working.step()
+
+    assert {market.status(each) for each in ours} == {RequestStatus.FULFILLED}
+    assert worker.nonce() == 1
+    assert "is not open" in why(working.journal, theirs)
+
+
+def test_an_answer_that_was_passed_over_is_dealt_with_alone(
+    market, model, trained, make_worker, worker, outsider, chain
+):
+    market.let_serve(model, outsider.address)
+    theirs, *ours = (market.place(model, trained.row, lifetime=t) for t in (600, 900, 900))
+    chain.rpc("evm_setAutomine", [False])
+    working = make_worker()
+    working.step()
+    first = outsider.sign(
+        market.escrow.fulfil(theirs.offer, theirs.request, b"\1" * 32, b"\0theirs"),
+        gas=200_000,
+        nonce=outsider.nonce(),
+        fees=Fees(10**12, 10**11),
+    )
+    outsider.broadcast(first)
+    chain.rpc("evm_mine")
+    chain.rpc("evm_setAutomine", [True])
+
+    follow = working._settlement.follow()
+
+    assert follow == [theirs.id]
+    passed_over = job(working.journal, theirs)
+    assert (passed_over.state, passed_over.failures) == (State.COMPUTED, 1)
+    assert passed_over.reason == "it was passed over among others: not open"
+    working.drain()
+    assert {job(working.journal, each).state for each in ours} == {State.FINAL}
+    assert job(working.journal, theirs).state is State.LOST
+    assert worker.nonce() == 1

@@ -9,6 +9,7 @@ import pytest
 from modelward.chain.events import InferenceFulfilled
 from modelward.chain.fees import Fees
 from modelward.chain.transactions import Call
+from modelward.config import Policy
 from modelward.errors import RpcUnavailable
 from modelward.journal import SignedAnswer, State, TransactionState
 from modelward.terms import ETHER, RequestStatus
@@ -17,6 +18,8 @@ from modelward.worker.settlement import MAX_FAILURES
 
 from .test_restarts import Killed, dying_at
 from .trading import failing, job, unreachable
+
+ONE_BY_ONE = Policy(batch=1)
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +108,7 @@ def test_a_bid_that_has_become_too_low_is_raised(
     revived.drain()
 
     assert len(market.events(InferenceFulfilled, placed)) == 1
-    assert len(revived.journal.transactions(TransactionState.DROPPED)) == 1
+    assert len(revived.journal.transactions(TransactionState.REPLACED)) == 1
     assert worker.nonce() == 1
 
 
@@ -115,7 +118,7 @@ def test_several_answers_may_wait_for_a_block_together(
     control("evm_setAutomine", True)
     requests = [market.place(model, trained.row) for _ in range(3)]
     control("evm_setAutomine", False)
-    working = make_worker()
+    working = make_worker(policy=ONE_BY_ONE)
 
     working.step()
     assert working.journal.counts() == {State.SENT: 3}
@@ -136,6 +139,7 @@ def test_a_transaction_the_node_forgot_is_sent_again(
     working.step()
     (sent,) = working.journal.transactions(TransactionState.SENT)
     assert control("anvil_dropTransaction", "0x" + sent.hash.hex())
+    control("evm_mine")
 
     working.step()
     control("evm_mine")
@@ -151,10 +155,11 @@ def test_a_gap_in_the_nonces_is_filled_with_what_was_signed_for_it(
     control("evm_setAutomine", True)
     requests = [market.place(model, trained.row) for _ in range(2)]
     control("evm_setAutomine", False)
-    working = make_worker()
+    working = make_worker(policy=ONE_BY_ONE)
     working.step()
     first, _ = working.journal.transactions(TransactionState.SENT)
     assert control("anvil_dropTransaction", "0x" + first.hash.hex())
+    control("evm_mine")
 
     working.step()
     control("evm_mine")
@@ -169,7 +174,7 @@ def test_while_one_transaction_is_not_accepted_no_other_is_signed(
     market, model, trained, make_worker, worker, endpoint, fault
 ):
     requests = [market.place(model, trained.row) for _ in range(2)]
-    working = make_worker()
+    working = make_worker(policy=ONE_BY_ONE)
     endpoint.faults["eth_sendRawTransaction"] = fault
     for _ in range(2):
         with pytest.raises(RpcUnavailable) if fault is unreachable else nullcontext():
@@ -278,7 +283,7 @@ def test_a_gap_is_filled_even_for_a_request_that_somebody_else_has_answered(
     market.let_serve(model, outsider.address)
     theirs, ours = (market.place(model, trained.row, lifetime=t) for t in (600, 900))
     control("evm_setAutomine", False)
-    working = make_worker()
+    working = make_worker(policy=ONE_BY_ONE)
     working.step()
     first, _ = working.journal.transactions(TransactionState.SENT)
     control("anvil_dropTransaction", "0x" + first.hash.hex())
@@ -305,7 +310,7 @@ def test_nonces_in_flight_are_remembered_although_the_node_forgets_them(
     control("evm_setAutomine", True)
     requests = [market.place(model, trained.row) for _ in range(2)]
     control("evm_setAutomine", False)
-    working = make_worker()
+    working = make_worker(policy=ONE_BY_ONE)
     endpoint.faults["eth_getTransactionCount"] = lambda answer: answer() | {"result": "0x0"}
 
     working.step()

@@ -89,9 +89,12 @@ class ContractAbi:
 
     def encode_call(self, function: str, *arguments: Any) -> bytes:
         """Calldata that calls `function`. Raises `InvalidTerms` for a value that does not fit."""
-        entry = self.functions[function]
-        selector = function_abi_to_4byte_selector(entry)  # type: ignore[arg-type]
-        return selector + encode(entry["inputs"], arguments, self.signature(function))
+        inputs = self.functions[function]["inputs"]
+        return self.selector(function) + encode(inputs, arguments, self.signature(function))
+
+    def selector(self, function: str) -> bytes:
+        """The first four bytes of every call of `function`."""
+        return function_abi_to_4byte_selector(self.functions[function])  # type: ignore[arg-type]
 
     def encode_constructor(self, *arguments: Any) -> bytes:
         """The constructor's arguments. Raises `InvalidTerms` for one that does not fit."""

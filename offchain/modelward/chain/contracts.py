@@ -28,6 +28,7 @@ from modelward.terms import (
     ModelState,
     ModelTerms,
     Offer,
+    Outcome,
     Quote,
     Request,
     RequestId,
@@ -340,6 +341,13 @@ class InferenceEscrow(Contract):
     def fulfil_many(self, offer: Offer, answers: Sequence[Answer]) -> Call:
         """Answer several requests under one offer; bad ones are passed over."""
         return self.call("fulfilMany", offer, answers)
+
+    def outcomes(self, call: Call, returned: bytes) -> tuple[Outcome, ...]:
+        """What a dry run of `fulfil_many` says of each answer; nothing for any other call."""
+        if call.to != self.address or call.data[:4] != self.abi.selector("fulfilMany"):
+            return ()
+        outcomes: tuple[Outcome, ...] = self.abi.decode_result("fulfilMany", returned)
+        return tuple(outcomes)
 
     def fulfil_with_callback(
         self, offer: Offer, terms: Request, result_salt: bytes, output: bytes

@@ -94,21 +94,27 @@ class Sender:
         gas: int | None = None,
         nonce: int | None = None,
         fees: Fees | None = None,
-        simulated: bool = False,
     ) -> SignedTransaction:
-        """Dry-run a call, unless that was just done, and sign its transaction without sending it.
+        """Dry-run a call and sign its transaction, without sending it.
 
         Raises `ContractRefused`, `InsufficientFunds` or `FeeTooHigh`; nothing was spent then.
         """
         if gas is None:
             gas = self.estimate(call)
-        elif call.to is not None and not simulated:
+        elif call.to is not None:
             self.chain.call(call.to, call.data, sender=self.address, value=call.value)
         fees = fees or choose_fees(self.chain)
-        self._check_funds(call.value + gas * fees.max_fee)
+        self.check_funds(call.value + gas * fees.max_fee)
         return self.sign(
             call, gas=gas, nonce=self.next_nonce() if nonce is None else nonce, fees=fees
         )
+
+    def check_funds(self, need: int, *, have: int | None = None) -> None:
+        """Raise `InsufficientFunds` unless the account has `need` wei; `have` saves asking."""
+        if have is None:
+            have = self.chain.balance(self.address)
+        if have < need:
+            raise self._insufficient(have, need)
 
     def sign(self, call: Call, *, gas: int, nonce: int, fees: Fees) -> SignedTransaction:
         """Sign exactly this, with no check and no request to the chain."""
@@ -161,7 +167,8 @@ class Sender:
             if _says(error, _UNDERPRICED):
                 raise Underpriced(
                     f"The bid of {signed.fees.max_fee} wei a unit of gas is too low for the "
-                    f"transaction {signed.nonce} of {self.address}."
+                    f"transaction {signed.nonce} of {self.address}.",
+                    replaces="replacement" in error.reason.lower(),
                 ) from error
             if _says(error, _UNFUNDED):
                 raise self._unfunded(
@@ -275,11 +282,6 @@ class Sender:
         if call.value:
             request["value"] = hex(call.value)
         return request
-
-    def _check_funds(self, need: int) -> None:
-        have = self.chain.balance(self.address)
-        if have < need:
-            raise self._insufficient(have, need)
 
     def _unfunded(self, need: int) -> InsufficientFunds:
         return self._insufficient(self.chain.balance(self.address), need)

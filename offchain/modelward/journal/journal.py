@@ -273,6 +273,11 @@ class Journal:
         """The account's transactions in these states, in the order of their nonces."""
         return self._transactions(_transactions.state.in_(states))
 
+    def transactions_behind(self, state: State) -> list[SignedAnswer]:
+        """The transactions that requests in this state rely on."""
+        behind = select(_jobs.transaction_hash).where(self._here(_jobs), _jobs.state == state)
+        return self._transactions(_transactions.hash.in_(behind))
+
     def transactions_of_nonce(self, nonce: int) -> list[SignedAnswer]:
         """Everything the account ever signed for a nonce: at most one of them is ever mined."""
         return self._transactions(_transactions.nonce == nonce)

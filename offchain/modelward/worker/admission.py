@@ -16,7 +16,7 @@ from modelward.chain.sender import Sender
 from modelward.chain.transactions import Call
 from modelward.config import Policy
 from modelward.errors import ContractRefused, FeeTooHigh
-from modelward.journal import Fulfilment, Job, Journal, Outlay, Refusal
+from modelward.journal import Answer, Fulfilment, Job, Journal, Outlay, Refusal
 from modelward.terms import ZERO_ADDRESS, Address, ModelId, RefusalReason, format_amount
 from modelward.worker.limits import Limits
 
@@ -39,10 +39,12 @@ _PLACEHOLDER = Fulfilment(b"\0" + b"\xff" * 256, b"\xff" * 32, b"\xff" * 32)
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Not now: why, and in how many seconds to look again."""
+    """Not now: why, and in how many seconds to look again; `alone` keeps it apart from others when
+    it is sent."""
 
     reason: str
     seconds: float
+    alone: bool = False
 
 
 def refused(error: ContractRefused) -> Waiting:
@@ -50,8 +52,11 @@ def refused(error: ContractRefused) -> Waiting:
     return Waiting(error.message, LOOK_AGAIN.get(error.error, _SOON))
 
 
-def answering(escrow: InferenceEscrow, job: Job, answer: Fulfilment | Refusal) -> Call:
-    """The call that answers one request."""
+def answering(escrow: InferenceEscrow, job: Job, answer: Answer | None = None) -> Call:
+    """The call that answers one request: with `answer`, or else with the one computed."""
+    answer = answer or job.answer
+    if answer is None:
+        raise ValueError("the job has no answer")
     if isinstance(answer, Refusal):
         return escrow.refuse(job.offer, job.request, answer.reason)
     if job.request.callback_gas:
@@ -64,7 +69,7 @@ def answering(escrow: InferenceEscrow, job: Job, answer: Fulfilment | Refusal) -
 
 
 class Admission:
-    """Judges requests for one worker account."""
+    """Judges requests for one worker account, by its `policy`."""
 
     def __init__(
         self,
@@ -77,7 +82,7 @@ class Admission:
         self._sender = sender
         self._escrow = escrow
         self._data_share = data_share
-        self._policy = policy
+        self.policy = policy
         self._journal = journal
         self._limits: Limits | None = None
         self._seen_at: bytes | None = None
@@ -92,7 +97,7 @@ class Admission:
         declined = self._terms_declined(job) or self._too_late(job, head)
         if declined is not None:
             return declined
-        size, most = len(job.placement.input), self._policy.max_input_bytes
+        size, most = len(job.placement.input), self.policy.max_input_bytes
         if size > most:
             return Refusal(
                 RefusalReason.INPUT_TOO_LONG, f"The input has {size} bytes, {most} are taken."
@@ -122,7 +127,7 @@ class Admission:
 
     def unprofitable(self, jobs: list[Job], cost: int) -> Waiting | None:
         """Why answering costs too much for what it pays, if `cost` wei of gas answer all `jobs`."""
-        policy = self._policy
+        policy = self.policy
         pay = sum(policy.pay(job.offer) or 0 for job in jobs)
         computing = policy.compute_cost * len(jobs)
         if cost + computing <= pay or policy.allow_loss:
@@ -155,12 +160,12 @@ class Admission:
     def limits(self, head: Block) -> Limits:
         """What went into each requester's requests so far."""
         if self._limits is None:
-            since = head.timestamp - self._policy.period
-            self._limits = Limits(self._policy, self._journal.outlays(since))
+            since = head.timestamp - self.policy.period
+            self._limits = Limits(self.policy, self._journal.outlays(since))
         return self._limits
 
     def _terms_declined(self, job: Job) -> Waiting | Refusal | None:
-        policy, offer = self._policy, job.offer
+        policy, offer = self.policy, job.offer
         if offer.verifier != ZERO_ADDRESS:
             return Waiting(f"its answers go through the verifier {offer.verifier}", _MUCH_LATER)
         pay = policy.pay(offer)
@@ -177,7 +182,7 @@ class Admission:
         return None
 
     def _too_late(self, job: Job, head: Block) -> Waiting | None:
-        if job.request.deadline - head.timestamp < self._policy.margin:
+        if job.request.deadline - head.timestamp < self.policy.margin:
             return Waiting("its deadline is too near", _MUCH_LATER)
         return None
 

@@ -408,19 +408,15 @@ class Worker:
         self._wait(job, waiting)
 
     def _settle_computed(self) -> None:
-        for request_id in self._journal_ids(State.COMPUTED):
-            self._settle(request_id)
-
-    def _settle(self, request_id: RequestId) -> None:
-        job = self._job(request_id, State.COMPUTED)
-        if job is None:
-            return
+        due = self._journal_ids(State.COMPUTED)[: self._settlement.capacity]
+        jobs = [job for each in due if (job := self._job(each, State.COMPUTED)) is not None]
         try:
-            waiting = self._settlement.submit(job)
+            waiting = self._settlement.submit(jobs)
         except RpcError as error:
-            waiting = Waiting(error.message, 15)
-        if waiting is not None:
-            self._wait(job, waiting)
+            waiting = dict.fromkeys(due, Waiting(error.message, 15))
+        for job in jobs:
+            if job.request_id in waiting:
+                self._wait(job, waiting[job.request_id])
 
     def _wait(self, job: Job, waiting: Waiting) -> None:
         self._postponed.postpone(job.request_id, waiting.seconds)

@@ -1,37 +1,23 @@
-"""Settlement: gets answers into blocks, with bytes that were on disk before the network saw them.
-
-At most one transaction is between signing and the network's acceptance, so a nonce that was signed
-for and never accepted can be used again. What became of a transaction is asked of the chain, never
-inferred from an error.
-"""
+"""Settlement: what is sent for computed answers: one by one, or several under one offer at once."""
 
 from __future__ import annotations
 
-import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from modelward.chain.connection import Block
 from modelward.chain.contracts import InferenceEscrow
-from modelward.chain.events import InferenceFulfilled, InferenceRefused, decode_event
 from modelward.chain.sender import Sender
-from modelward.chain.transactions import Call, Receipt, SignedTransaction
-from modelward.errors import (
-    ContractRefused,
-    FeeTooHigh,
-    InsufficientFunds,
-    RpcError,
-    Underpriced,
-    WrongNonce,
-)
-from modelward.journal import Job, Journal, Outlay, Refusal, SignedAnswer, State
-from modelward.journal.states import PENDING, TransactionState
-from modelward.terms import RequestId
+from modelward.chain.transactions import Call
+from modelward.errors import ContractRefused, FeeTooHigh, InsufficientFunds, RpcError
+from modelward.journal import Fulfilment, Job, Journal, Lease
+from modelward.terms import Answer, Offer, Outcome, RequestId
 from modelward.worker.admission import Admission, Waiting, answering, refused
-from modelward.worker.milestones import Milestone, Observer
+from modelward.worker.flight import Flight, Shipment
+from modelward.worker.milestones import Observer
 
 MAX_FAILURES = 3
 """Transactions that may be mined and reverted for one request before it is given up."""
-
-_log = logging.getLogger(__name__)
 
 
 class Settlement:
@@ -48,182 +34,125 @@ class Settlement:
         self._sender = sender
         self._escrow = escrow
         self._journal = journal
-        self._admission = admission
-        self._observe = observe
+        self._policy = admission.policy
+        self.capacity = self._policy.window * self._policy.batch
+        self._flight = Flight(sender, escrow, journal, admission, observe)
+        self._alone: set[RequestId] = set()
 
     def follow(self) -> list[RequestId]:
-        """Find out what became of the transactions in flight, and send again what got lost.
+        """See `Flight.follow`; what needs another transaction is sent alone from now on.
 
-        Returns the requests whose transaction failed or was dropped, and which need another one.
-
-        Raises `RpcUnavailable` or `RpcError`.
+        While another worker sends for this account, that is left to it.
         """
-        self._follow_mined()
-        released: list[RequestId] = []
-        pending = self._journal.transactions(*PENDING)
-        if not pending:
-            return released
-        mined = self._sender.nonce("latest")  # before the receipts: a mined one then has one
-        highest = pending[-1].nonce
-        for transaction in pending:
-            receipt = self._sender.receipt(transaction.hash)
-            if receipt is not None:
-                released += self._record_receipt(transaction, receipt)
-            elif transaction.nonce < mined:
-                released += self._drop(transaction, "another transaction used its nonce")
-            else:
-                released += self._resend(transaction, fills_a_gap=transaction.nonce < highest)
+        if not self._journal.hold(Lease.SENDING):
+            return []
+        released = self._flight.follow()
+        self._alone.update(released)
         return released
 
-    def submit(self, job: Job) -> Waiting | None:
-        """Sign, store and send the answer of a computed job; or say why that has to wait.
+    def submit(self, jobs: Sequence[Job]) -> dict[RequestId, Waiting]:
+        """Sign, store and send the answers of computed jobs as far as transactions may be in
+        flight; returns those that have to wait, and why.
 
-        Raises `RpcUnavailable` or `RpcError`; the transaction may have been sent then.
+        Raises `RpcUnavailable` or `RpcError`; some transactions may have been sent then.
         """
-        if self._journal.transactions(TransactionState.SIGNED):
-            return Waiting("an earlier transaction has not been accepted yet", 0)
-        if job.failures >= MAX_FAILURES:
-            return Waiting(f"{job.failures} transactions failed: {job.reason}", 3600)
-        if job.answer is None:
-            raise ValueError("the job has no answer")
+        waiting: dict[RequestId, Waiting] = {}
+        ready = []
+        for job in jobs:
+            if job.failures < MAX_FAILURES:
+                ready.append(job)
+            else:
+                reason = f"{job.failures} transactions failed: {job.reason}"
+                waiting[job.request_id] = Waiting(reason, 3600)
+        if not ready or not self._journal.hold(Lease.SENDING):
+            return waiting
         with self._sender.turn():
-            try:
-                head = self._sender.chain.head()
-                call = answering(self._escrow, job, job.answer)
-                gas, fees = self._sender.estimate(call), self._admission.fees(head)
-                price = fees.price(head.base_fee)
-                waiting = self._too_dear(job, gas * price, head)
-                if waiting is not None:
-                    return waiting
-                signed = self._sender.prepare(
-                    call, gas=gas, nonce=self._free_nonce(), fees=fees, simulated=True
-                )
-            except ContractRefused as error:
-                return refused(error)
-            except (FeeTooHigh, InsufficientFunds) as error:
-                return Waiting(error.message, 15)
-            self._observe(Milestone.PREPARED, job.request_id)
-            answer = SignedAnswer(
-                hash=signed.hash,
-                raw=signed.raw,
-                nonce=signed.nonce,
-                gas=signed.gas,
-                max_fee=signed.fees.max_fee,
-                tip=signed.fees.tip,
-                signed_at=head.timestamp,
-                price=price,
-            )
-            self._journal.record_signed(answer, [job.request_id])
-            self._admission.limits(head).note(
-                Outlay(
-                    job.request_id,
-                    job.request.requester,
-                    head.timestamp,
-                    gas * price,
-                    refuses=isinstance(job.answer, Refusal),
-                )
-            )
-            self._observe(Milestone.SIGNED, job.request_id)
-            dropped = self._broadcast(answer, signed, [job.request_id])
-        return Waiting("its transaction was not accepted", 1) if dropped else None
+            head = self._sender.chain.head()
+            runway = self._flight.runway(head)
+            shipments = self._shipments(ready, head, waiting)
+            while runway.room > 0:
+                shipment = next(shipments, None)
+                if shipment is None:
+                    break
+                held = self._flight.send(shipment, runway)
+                if held is None:
+                    self._alone.difference_update(shipment.request_ids)
+                    continue
+                waiting |= dict.fromkeys(shipment.request_ids, held)
+                if held.alone:
+                    self._alone.update(shipment.request_ids)
+        return waiting
 
-    def _broadcast(
-        self, answer: SignedAnswer, signed: SignedTransaction, request_ids: list[RequestId]
-    ) -> list[RequestId]:
+    def _shipments(
+        self, jobs: Sequence[Job], head: Block, waiting: dict[RequestId, Waiting]
+    ) -> Iterator[Shipment]:
+        """The transactions for some answers, made as they are asked for; answers that cannot be
+        sent are put in `waiting`. The nearest deadline comes first."""
+        groups: defaultdict[Offer, list[Job]] = defaultdict(list)
+        for job in jobs:
+            if self._may_share(job, head):
+                groups[job.offer].append(job)
+        shared: set[RequestId] = set()
+        for job in jobs:
+            if job.request_id in shared:
+                continue
+            group = [each for each in groups.get(job.offer, []) if each.request_id not in shared]
+            if self._may_share(job, head) and len(group) > 1:
+                batch = self._batch(group[: self._policy.batch], waiting)
+                shared.update(each.request_id for each in group[: self._policy.batch])
+                yield from batch
+            else:
+                yield from self._single(job, waiting)
+
+    def _may_share(self, job: Job, head: Block) -> bool:
+        return (
+            isinstance(job.answer, Fulfilment)
+            and not job.request.callback_gas
+            and not job.failures
+            and job.request_id not in self._alone
+            and job.request.deadline - head.timestamp >= self._policy.margin
+        )
+
+    def _batch(self, jobs: list[Job], waiting: dict[RequestId, Waiting]) -> Iterator[Shipment]:
+        """One transaction for those that can be answered now if that is cheaper, else singles."""
+        call = self._answering_many(jobs)
         try:
-            self._sender.broadcast(signed)
-        except WrongNonce as error:
-            _log.warning("%s", error.message)  # what holds the nonce is found out by following it
-            return []
-        except InsufficientFunds as error:
-            _log.error("%s", error.message)
-            return []
-        except (Underpriced, RpcError) as error:
-            return [] if self._sender.is_known(answer.hash) else self._drop(answer, error.message)
-        for request_id in request_ids:
-            self._observe(Milestone.BROADCAST, request_id)
-        if answer.state is TransactionState.SIGNED:
-            self._journal.record_sent(answer.hash)
-            for request_id in request_ids:
-                self._observe(Milestone.SENT, request_id)
-        return []
-
-    def _resend(self, transaction: SignedAnswer, *, fills_a_gap: bool) -> list[RequestId]:
-        if transaction.state is TransactionState.SENT and self._sender.is_known(transaction.hash):
-            return []
-        signed = SignedTransaction.from_raw(transaction.raw)
-        if not fills_a_gap:
-            try:
-                self._dry_run(signed.call)
-            except ContractRefused as refused:
-                return self._drop(transaction, refused.message)
-        jobs = self._journal.jobs_of(transaction.hash)
-        with self._sender.turn():
-            return self._broadcast(transaction, signed, [job.request_id for job in jobs])
-
-    def _record_receipt(self, transaction: SignedAnswer, receipt: Receipt) -> list[RequestId]:
-        jobs = self._journal.jobs_of(transaction.hash)
-        if receipt.succeeded and {job.request_id for job in jobs} <= self._ended_in(receipt):
-            self._journal.record_mined(transaction.hash, receipt.block_number, receipt.block_hash)
-            for job in jobs:
-                self._observe(Milestone.MINED, job.request_id)
-            return []
-        signed = SignedTransaction.from_raw(transaction.raw)
-        reason = (
-            "its transaction succeeded without ending it"
-            if receipt.succeeded
-            else self._sender.failure(signed, receipt).message
-        )
-        self._journal.record_failed(
-            transaction.hash, receipt.block_number, receipt.block_hash, reason
-        )
-        for job in jobs:
-            _log.warning("%s transaction failed: %s", job.request_id.hex()[:8], reason)
-        return [job.request_id for job in jobs]
-
-    def _follow_mined(self) -> None:
-        """Notice when a reorganisation takes a transaction out of a block not confirmed yet."""
-        for request_id in self._journal.job_ids(State.MINED):
-            job = self._journal.job(request_id)
-            transaction = (
-                job and job.transaction_hash and self._journal.transaction(job.transaction_hash)
+            outcomes = self._escrow.outcomes(
+                call, self._sender.chain.call(call.to or "", call.data, sender=self._sender.address)
             )
-            if not transaction:
-                continue
-            receipt = self._sender.receipt(transaction.hash)
-            if receipt is None or receipt.block_hash != transaction.block_hash:
-                self._journal.record_unmined(transaction.hash)
-
-    def _ended_in(self, receipt: Receipt) -> set[RequestId]:
-        ended = set()
-        for log in receipt.logs:
-            if log.address != self._escrow.address:
-                continue
-            event = decode_event(self._escrow.name, log)
-            if isinstance(event, InferenceFulfilled | InferenceRefused):
-                ended.add(event.request_id)
-        return ended
-
-    def _drop(self, transaction: SignedAnswer, reason: str) -> list[RequestId]:
-        jobs = self._journal.jobs_of(transaction.hash)
-        self._journal.record_dropped(transaction.hash, reason)
+            good = [
+                job
+                for job, outcome in zip(jobs, outcomes, strict=True)
+                if outcome is Outcome.FULFILLED
+            ]
+            if len(good) > 1:
+                call = self._answering_many(good)
+                gas = self._sender.estimate(call)
+                one = answering(self._escrow, good[0])
+                if gas < len(good) * self._sender.estimate(one):
+                    yield Shipment(tuple(good), call, gas)
+                    jobs = [job for job in jobs if job not in good]
+        except ContractRefused as error:
+            waiting |= dict.fromkeys((job.request_id for job in jobs), refused(error))
+            return
+        except RpcError:
+            pass  # a node that finds it too large may take them one by one
         for job in jobs:
-            _log.warning("%s transaction dropped: %s", job.request_id.hex()[:8], reason)
-        return [job.request_id for job in jobs]
+            yield from self._single(job, waiting)
 
-    def _free_nonce(self) -> int:
-        """The lowest nonce that neither the node nor the journal has a transaction for."""
-        used = {transaction.nonce for transaction in self._journal.transactions(*PENDING)}
-        nonce = self._sender.next_nonce()
-        while nonce in used:
-            nonce += 1
-        return nonce
+    def _single(self, job: Job, waiting: dict[RequestId, Waiting]) -> Iterator[Shipment]:
+        try:
+            call = answering(self._escrow, job)
+            yield Shipment((job,), call, self._sender.estimate(call))
+        except ContractRefused as error:
+            waiting[job.request_id] = refused(error)
+        except (FeeTooHigh, InsufficientFunds, RpcError) as error:
+            waiting[job.request_id] = Waiting(error.message, 15)
 
-    def _too_dear(self, job: Job, cost: int, head: Block) -> Waiting | None:
-        if isinstance(job.answer, Refusal):
-            return self._admission.withheld(job, cost, head)
-        return self._admission.unprofitable([job], cost)
-
-    def _dry_run(self, call: Call) -> None:
-        if call.to is not None:
-            self._sender.chain.call(call.to, call.data, sender=self._sender.address)
+    def _answering_many(self, jobs: Sequence[Job]) -> Call:
+        answers = [
+            Answer(job.request, job.answer.commitment, job.answer.output)
+            for job in jobs
+            if isinstance(job.answer, Fulfilment)
+        ]
+        return self._escrow.fulfil_many(jobs[0].offer, answers)

@@ -331,43 +331,37 @@ def _models(market: Market) -> Figures:
 
 
 def _programs(market: Market) -> Figures:
-    call = market.programs.store(market.program.to_bytes())
+    call = market.programs.store(market.exact.program.to_bytes())
     yield "store_program", market.gas(market.owner, call)
 
 
 def _disputes(market: Market) -> Figures:
     """Without settling, these leave the worker and the requester what they have."""
-    referee, offer, worker = market.referee, market.exact_offer, market.worker
-    yield "admit_version", market.gas(market.owner, referee.admit(market.exact_version))
+    referee, model, worker = market.referee, market.exact, market.worker
+    offer = model.offer
+    yield "admit_version", market.gas(market.owner, referee.admit(model.version))
     yield "deposit_bond", market.gas(worker, referee.deposit(BOND))
     yield "withdraw_bond", market.gas(worker, referee.withdraw(BOND, worker.address))
-    terms = market.ask_exactly("accepted")
-    answer, gas = market.pending(terms)
+    accepted, refused = (market.ask_exactly(model, name) for name in ("accepted", "refused"))
+    settled, lapsed = (market.ask_exactly(model, name) for name in ("settled", "lapsed"))
+    called = market.ask_exactly(model, "called", callback=True)
+    answer, gas = market.pending(model, accepted)
     yield "answer_exact_288", gas
-    yield "accept_exact", market.gas(market.requester, referee.accept(offer, terms, answer))
-    settled, lapsed = market.ask_exactly("settled"), market.ask_exactly("lapsed")
-    called = market.ask_exactly("called", callback=True)
-    refused, challenged = market.ask_exactly("refused"), market.ask_exactly("challenged")
+    yield "accept_exact", market.gas(market.requester, referee.accept(offer, accepted, answer))
     yield "refuse_exact", market.gas(worker, referee.refuse(offer, refused, 1))
+    dispute = market.dispute(model)
+    yield "challenge", dispute.challenge
+    yield "challenge_bookkeeping", dispute.bookkeeping
 
-    answer, _ = market.pending(challenged)
-    call = referee.challenge(offer, challenged, answer, secret_of("challenged"), market.exact_input)
-    gas = market.gas(market.outsider, call)
-    yield "challenge", gas
-    yield (
-        "challenge_bookkeeping",
-        gas - market.running(market.program, market.exact_input).execution,
-    )
-
-    answer, _ = market.pending(settled)
+    answer, _ = market.pending(model, settled)
     market.wait_until(answer.settle_after + 1)
     yield "settle_exact", market.gas(market.outsider, referee.settle(offer, settled, answer))
-    answer, gas = market.pending_with_callback(called, secret_of("called"))
+    answer, gas = market.pending_with_callback(model, called, secret_of("called"))
     yield "answer_exact_with_callback", gas
     market.wait_until(answer.settle_after + 1)
     call = referee.settle(offer, called, answer)
     yield "settle_exact_with_callback", market.gas(market.outsider, call)
-    answer, _ = market.pending(lapsed)
+    answer, _ = market.pending(model, lapsed)
     market.wait_until(answer.settle_after + SETTLE_TIME + 1)
     call = referee.release(market.id_of(offer, lapsed), answer)
     yield "release_bond", market.gas(market.outsider, call)

@@ -118,11 +118,25 @@ def sign(signer: Sender, digest: bytes) -> bytes:
     return bytes(signer.account.signer.unsafe_sign_hash(Hash32(digest)).signature)
 
 
-class Run(NamedTuple):
-    """What running a stored program takes, in gas: a whole transaction, and its instructions."""
+class ExactModel(NamedTuple):
+    """A model that the referee decides about, and a canonical input of it."""
 
-    transaction: int
-    execution: int
+    version: Version
+    offer: Offer
+    program: Program
+    input: bytes
+
+
+class Dispute(NamedTuple):
+    """What a challenge costs, in gas.
+
+    `run` is a transaction that only runs the stored program, `challenge` the whole challenge, and
+    `bookkeeping` the challenge without the program's instructions.
+    """
+
+    run: int
+    challenge: int
+    bookkeeping: int
 
 
 class Market:
@@ -161,17 +175,12 @@ class Market:
         self.verified_offer = self.publish("verified", "first", verifier=self.verifier.address)
         self.open_offer = self.publish("open", "first", anyone=True)
         self.token_offer = self.publish("in a token", "first", token=self._make_token())
-        self.program = linear_program(30)
-        self.exact_version = self.version(
-            commitments.model_id(self.owner.address, "exact"),
-            "first",
-            program_hash=self.program.hash,
-            verifier=self.referee.address,
-            verifier_settings=ExactTerms(self.program.hash, WINDOW, BOND).settings,
-        )
-        self.exact_offer = self.list("exact", self.exact_version)
         self._make_grants()
         self._let_everyone_earn()
+        program = linear_program(30)
+        self.exact = self.list_exactly(
+            "exact", program, bytes([program.encoding]) + seeded("input", program.input_bytes - 1)
+        )
         for account in (self.worker, self.requester, self.outsider):
             self.gas(account, self.referee.deposit(10 * BOND))
 
@@ -310,32 +319,42 @@ class Market:
 
     # --- answers under examination ---------------------------------------------------------------
 
-    def ask_exactly(self, label: str, *, callback: bool = False) -> Request:
-        """Place a request for the exact version, whose input is `exact_input`."""
+    def list_exactly(self, name: str, program: Program, canonical_input: bytes) -> ExactModel:
+        """Publish a model by its program, which need not be stored yet."""
+        version = self.version(
+            commitments.model_id(self.owner.address, name),
+            "first",
+            program_hash=program.hash,
+            verifier=self.referee.address,
+            verifier_settings=ExactTerms(program.hash, WINDOW, BOND).settings,
+        )
+        offer = self.list(name, version)
+        self._grant(offer)
+        return ExactModel(version, offer, program, canonical_input)
+
+    def ask_exactly(self, model: ExactModel, label: str, *, callback: bool = False) -> Request:
+        """Place a request with the input of an exact model."""
         terms = self.ask(label, callback=callback)
-        secret = secret_of(label)
-        terms = replace(terms, input_hash=commitments.input_hash(secret, self.exact_input))
-        self.place(self.exact_offer, terms)
+        input_hash = commitments.input_hash(secret_of(label), model.input)
+        terms = replace(terms, input_hash=input_hash)
+        self.place(model.offer, terms)
         return terms
 
-    @property
-    def exact_input(self) -> bytes:
-        """A canonical input of the exact version, without a zero byte."""
-        return bytes([self.program.encoding]) + seeded("exact input", self.program.input_bytes - 1)
-
-    def pending(self, terms: Request, output_length: int = 288) -> tuple[ExactAnswer, int]:
-        """Post a wrong answer to a request for the exact version; returns it and the gas used."""
-        offer, commitment = self.exact_offer, seeded("wrong")
-        output = clear_output(output_length)
-        gas = self.gas(self.worker, self.referee.answer(offer, terms, commitment, output))
+    def pending(self, model: ExactModel, terms: Request) -> tuple[ExactAnswer, int]:
+        """Post a wrong answer of 288 bytes; returns it and the gas used."""
+        commitment, output = seeded("wrong"), clear_output(288)
+        call = self.referee.answer(model.offer, terms, commitment, output)
+        gas = self.gas(self.worker, call)
         return self._answer(commitment, ZERO_HASH, output), gas
 
-    def pending_with_callback(self, terms: Request, secret: bytes) -> tuple[ExactAnswer, int]:
-        """The same for a request with a callback, by a 150-byte output."""
+    def pending_with_callback(
+        self, model: ExactModel, terms: Request, secret: bytes
+    ) -> tuple[ExactAnswer, int]:
+        """The same to a request with a callback, of 150 bytes."""
         salt, output = commitments.result_salt(secret), seeded("output", 149)
-        call = self.referee.answer_with_callback(self.exact_offer, terms, salt, output)
+        call = self.referee.answer_with_callback(model.offer, terms, salt, output)
         gas = self.gas(self.worker, call)
-        request = self.id_of(self.exact_offer, terms)
+        request = self.id_of(model.offer, terms)
         commitment = commitments.result_commitment(request, output, secret)
         return self._answer(commitment, salt, frame_clear_output(output)), gas
 
@@ -343,11 +362,16 @@ class Market:
         settle_after = self.devchain.time + WINDOW
         return ExactAnswer(self.worker.address, settle_after, BOND, commitment, salt, output)
 
-    def running(self, program: Program, canonical_input: bytes) -> Run:
-        """What running a stored program takes."""
-        call = self.programs.call("run", program.hash, canonical_input)
-        gas = self.gas(self.outsider, call)
-        return Run(gas, gas - intrinsic_gas(call.data))
+    def dispute(self, model: ExactModel) -> Dispute:
+        """Challenge a wrong answer of a model that was admitted."""
+        label = f"challenged {model.program.hash.hex()}"
+        terms = self.ask_exactly(model, label)
+        answer, _ = self.pending(model, terms)
+        call = self.referee.challenge(model.offer, terms, answer, secret_of(label), model.input)
+        challenge = self.gas(self.outsider, call)
+        call = self.programs.call("run", model.program.hash, model.input)
+        run = self.gas(self.outsider, call)
+        return Dispute(run, challenge, challenge - (run - intrinsic_gas(call.data)))
 
     def wait_until(self, timestamp: int) -> None:
         """Let that second come."""
@@ -367,19 +391,14 @@ class Market:
         for account in (self.requester, self.worker, self.reader):
             self.gas(account, self.data_share.register_key(read_bytes(account.address) + bytes(12)))
             self.gas(self.owner, self.data_share.revoke_access(account.address))
+        for offer in (self.offer, self.verified_offer, self.open_offer, self.token_offer):
+            self._grant(offer)
+
+    def _grant(self, offer: Offer) -> None:
+        """Let the worker serve a model, and the requester ask for its predictions."""
         serve = GrantTerms(Right.SERVE, EXPIRY)
-        for offer in (
-            self.offer,
-            self.verified_offer,
-            self.open_offer,
-            self.token_offer,
-            self.exact_offer,
-        ):
-            resource = offer.model_id
-            self.gas(self.owner, self.data_share.grant(self.worker.address, resource, serve))
-            self.gas(
-                self.owner, self.data_share.grant(self.requester.address, resource, self.infer)
-            )
+        for account, terms in ((self.worker, serve), (self.requester, self.infer)):
+            self.gas(self.owner, self.data_share.grant(account.address, offer.model_id, terms))
 
     def _make_token(self) -> Address:
         """A token of which the requester has plenty and lets the escrow take some."""

@@ -127,6 +127,28 @@ def _flat(figures: Mapping[str, object], within: str = "") -> Iterator[tuple[str
             yield words, value
 
 
+@app.command()
+def exact(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Measure exact models: the gas of a dispute, and of storing a program.
+
+    A dispute's `run` is a transaction that only runs the stored program; `bookkeeping` is what the
+    referee and the escrow add to it in a challenge.
+    """
+    from modelward.bench import exact as bench
+    from modelward.cli.printing import print_json, print_table
+
+    figures = bench.measure()
+    if as_json:
+        print_json(figures)
+        return
+    print_table(
+        ("model", "bytes", "store", "run", "challenge", "bookkeeping"),
+        [(name, *gas.values()) for name, gas in figures["gas"].items()],
+    )
+
+
 def _committed_snapshot() -> Path:
     from modelward.solidity.sources import checkout
 

@@ -24,10 +24,10 @@ from modelward.deployment import deploy
 from modelward.devchain.anvil import launch
 from modelward.drill.faults import FaultPlan
 from modelward.drill.proxy import Proxy
-from modelward.models.bundle import LoadedBundle
-from modelward.models.runner import Runner
+from modelward.models.bundle import open_bundle
+from modelward.models.runner import runner_for
 from modelward.models.sandbox import Sandbox
-from modelward.pipeline.package import package
+from modelward.pipeline.package import PackagedModel, package
 from modelward.terms import (
     ETHER,
     GWEI,
@@ -242,12 +242,11 @@ class Site:
         seen, unseen = inputs.iloc[::2], inputs.iloc[1::2]
         estimator = LogisticRegression(max_iter=500).fit(seen, labels.iloc[::2])
         packaged = package(estimator, unseen, labels.iloc[1::2], name="iris")
-        schema = packaged.manifest.input
-        rows = schema.rows(unseen.iloc[::15].itertuples(index=False, name=None))
-        runner = Runner(LoadedBundle(packaged.bundle.hash, packaged.manifest, estimator))
-        outputs = [runner.predict([row])[0] for row in rows]
+        rows = packaged.manifest.input.rows(unseen.iloc[::15].itertuples(index=False, name=None))
+        samples = _answered(packaged, [packaged.manifest.canonical_input(row) for row in rows])
         self.store.put(packaged.bundle.data)
 
+        program = packaged.manifest.program
         owner = Sender(self.chain, Account.development("owner"))
         registry, share = self.deployment.registry, self.deployment.data_share
         terms = ModelTerms(fee=FEE, payee_bps=3_000, max_delay=86_400, open=True)
@@ -258,7 +257,7 @@ class Site:
             bundle_hash=packaged.bundle.hash,
             content_hash=packaged.bundle.hash,
             manifest_hash=packaged.bundle.manifest_hash,
-            program_hash=bytes(32),
+            program_hash=program.hash if program else bytes(32),
             evaluation_hash=packaged.evaluation_hash,
             verifier=ZERO_ADDRESS,
             verifier_settings=bytes(32),
@@ -271,8 +270,15 @@ class Site:
             grant = GrantTerms(rights=Right.SERVE)
             owner.send(share.grant(Account.development(role).address, model_id, grant))
         offer = registry.quote(model_id, commitments.version_id(version)).offer
-        samples = zip(rows, outputs, strict=True)
-        return offer, tuple(Sample(schema.encode_row(row), output) for row, output in samples)
+        return offer, samples
+
+
+def _answered(packaged: PackagedModel, inputs: list[bytes]) -> tuple[Sample, ...]:
+    """What the model must answer, without any worker."""
+    runner = runner_for(open_bundle(packaged.bundle.data, packaged.bundle.hash))
+    outputs = runner.predict_each([runner.decode(each) for each in inputs])
+    pairs = zip(inputs, outputs, strict=True)
+    return tuple(Sample(each, output) for each, output in pairs if isinstance(output, bytes))
 
 
 @contextmanager

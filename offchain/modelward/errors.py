@@ -203,6 +203,14 @@ class NoEncryptionKey(BadInput):
         self.account = account
 
 
+class NoPrivateKey(BadInput):
+    """Something follows from an account's private key, which a node or wallet keeps to itself."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"The private key of {account} is not at hand: a node or wallet signs.")
+        self.account = account
+
+
 class AccountExists(BadInput):
     """A keystore of that name or address exists, and is never written over."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eth_account import Account
 from eth_keys import keys
 from eth_typing import Hash32
 
@@ -12,7 +13,8 @@ CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 def sign(signer: Sender, digest: bytes) -> bytes:
     """A key's signature, 65 bytes."""
-    return bytes(signer.account.signer.unsafe_sign_hash(Hash32(digest)).signature)
+    signed = Account.unsafe_sign_hash(Hash32(digest), signer.account.private_key)
+    return bytes(signed.signature)
 
 
 def mirrored(signature: bytes) -> bytes:

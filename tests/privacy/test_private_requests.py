@@ -13,6 +13,7 @@ from modelward.sdk import Catalogue, read_history, read_result, verify
 from modelward.sdk.encryption_keys import EncryptionKeys
 from modelward.sdk.payloads import carry_input
 from modelward.sdk.result import require_answer
+from modelward.sealing.keys import DecryptionKey
 from modelward.terms import (
     ZERO_HASH,
     Frame,
@@ -143,7 +144,7 @@ def test_a_sealed_input_that_is_not_the_one_committed_to_is_refused(
 
 def test_an_input_sealed_to_another_key_is_refused(published, requester, work, row, monkeypatch):
     def misdirected(connection, model, content, service_key):
-        other = EncryptionKeys(connection)._key(1).public
+        other = DecryptionKey.random().public
         return carry_input(connection, model, content, ServiceKey(service_key.epoch, other))
 
     monkeypatch.setattr("modelward.sdk.requester.carry_input", misdirected)

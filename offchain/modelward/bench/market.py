@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from eth_account import Account as EthAccount
 from eth_typing import Hash32
 from eth_utils.crypto import keccak
 
@@ -115,7 +116,8 @@ def secret_of(label: str) -> bytes:
 
 def sign(signer: Sender, digest: bytes) -> bytes:
     """An account's signature of an EIP-712 digest, 65 bytes."""
-    return bytes(signer.account.signer.unsafe_sign_hash(Hash32(digest)).signature)
+    signed = EthAccount.unsafe_sign_hash(Hash32(digest), signer.account.private_key)
+    return bytes(signed.signature)
 
 
 class ExactModel(NamedTuple):

@@ -1,4 +1,4 @@
-"""Accounts: encrypted V3 keystores, and the publicly known ones of development chains."""
+"""Accounts: in encrypted V3 keystores, at the node, and the known ones of development chains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from eth_account import Account as EthAccount
-from eth_account.signers.local import LocalAccount
 
 from modelward.chain.development import (
     DEVELOPMENT_ACCOUNTS,
@@ -20,10 +19,12 @@ from modelward.chain.development import (
     is_development_address,
 )
 from modelward.chain.encoding import to_address
+from modelward.chain.signers import KeySigner, NodeSigner, Signer, has_key_of
 from modelward.config import DEVELOPMENT_CHAIN_ID, Config
 from modelward.errors import (
     AccountExists,
     InvalidKeystore,
+    NoPrivateKey,
     UnknownAccount,
     UnsafeAccount,
     WrongPassword,
@@ -42,11 +43,12 @@ SCRYPT_WORK_FACTOR = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An unlocked account. Its key is in memory and in no message."""
+    """An account that can sign. Its key, if it is at hand, is in memory and in no message."""
 
     name: str
     address: Address
-    signer: LocalAccount = field(repr=False, compare=False)
+    signer: Signer = field(repr=False, compare=False)
+    key: bytes | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_key(cls, name: str, private_key: bytes | str) -> Self:
@@ -57,7 +59,12 @@ class Account:
             raise InvalidKeystore("This is not a private key: 32 bytes in hex are needed.") from (
                 error if isinstance(private_key, bytes) else None
             )
-        return cls(name, to_address(signer.address), signer)
+        return cls(name, to_address(signer.address), KeySigner(signer), bytes(signer.key))
+
+    @classmethod
+    def of_node(cls, name: str, address: Address, chain: Chain) -> Self:
+        """The account for which the node, or a wallet behind it, signs."""
+        return cls(name, address, NodeSigner(chain, address))
 
     @classmethod
     def development(cls, role: str) -> Self:
@@ -66,8 +73,15 @@ class Account:
 
     @property
     def private_key(self) -> bytes:
-        """The private key, 32 bytes."""
-        return bytes(self.signer.key)
+        """The private key, 32 bytes. Raises `NoPrivateKey` when a node or wallet has it."""
+        if self.key is None:
+            raise NoPrivateKey(self.name)
+        return self.key
+
+    @property
+    def has_private_key(self) -> bool:
+        """Whether the private key is at hand."""
+        return self.key is not None
 
     @property
     def is_development(self) -> bool:
@@ -103,8 +117,8 @@ class Keystore:
         account = Account.from_key(name, private_key)
         self.check_name(name)
         self._check_free(account.address)
-        document = account.signer.encrypt(password, kdf="scrypt", iterations=self.work_factor)
-        return self._write(name, account.address, json.dumps(document))
+        text = encrypted(account.private_key, password, work_factor=self.work_factor)
+        return self._write(name, account.address, text)
 
     def import_file(self, name: str, file: Path, password: str) -> StoredKey:
         """Store a copy of a V3 keystore file, once `password` has opened it.
@@ -157,20 +171,11 @@ class Keystore:
             )
 
     def _write(self, name: str, address: Address, text: str) -> StoredKey:
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.directory / f"{name}.json"
-        draft = self.directory / f".{name}.{secrets.token_hex(8)}"
         try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-                out.write(text)
-                out.flush()
-                os.fsync(out.fileno())
-            # Unlike a rename, a link fails if another process has taken the name meanwhile.
-            os.link(draft, path)
+            write_new(path, text)
         except FileExistsError as error:
             raise AccountExists(f"There is an account {name!r} already.") from error
-        finally:
-            draft.unlink(missing_ok=True)
         return StoredKey(name, address, path)
 
 
@@ -185,7 +190,8 @@ def open_account(
     """Unlock the account called `name` for use on `chain`.
 
     `name` is a name of deploy.toml's accounts, on a development network the role of a development
-    account, the name of a keystore, or an address. Without one it is ``MODELWARD_ACCOUNT``, or on
+    account, the name of a keystore, or an address; that of no keystore may be one that the node
+    signs for. Without one it is ``MODELWARD_ACCOUNT``, or on
     a development network `default_role`. The password is the environment's, else what
     `ask_password` returns for the prompt it is given.
 
@@ -206,6 +212,8 @@ def open_account(
     if stored is None:
         if role is not None:
             raise unsafe(role, chain)
+        if _ADDRESS.fullmatch(wanted) and has_key_of(chain, to_address(wanted)):
+            return Account.of_node(name or wanted, to_address(wanted), chain)
         raise UnknownAccount(f"There is no account {wanted!r} in {keystore.directory}.")
     if stored.address is not None and is_development_address(stored.address) and not development:
         raise unsafe(stored.name, chain)
@@ -236,6 +244,46 @@ def _development_role(name_or_address: str) -> str | None:
     return None
 
 
+def encrypted(
+    secret: bytes, password: str, *, work_factor: int = SCRYPT_WORK_FACTOR, **fields: str
+) -> str:
+    """A V3 keystore of 32 secret bytes, with more `fields` beside what is encrypted."""
+    document = EthAccount.encrypt(secret, password, kdf="scrypt", iterations=work_factor)
+    return json.dumps(document | fields)
+
+
+def decrypted(text: str, password: str, *, name: str, file: Path) -> bytes:
+    """The secret of a V3 keystore. Raises `WrongPassword` or `InvalidKeystore`, which name it."""
+    document = _document(text)
+    if document is None:
+        raise InvalidKeystore(f"{file} is not a V3 keystore.")
+    try:
+        return bytes(EthAccount.decrypt(document, password))
+    except ValueError as error:
+        if "MAC" in str(error):
+            raise WrongPassword(f"{name} does not open with this password.") from error
+        raise InvalidKeystore(f"{file} is not a usable V3 keystore: {error}.") from error
+    except (KeyError, TypeError, NotImplementedError) as error:
+        raise InvalidKeystore(f"{file} is not a usable V3 keystore.") from error
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that only its user can read, as a whole or not at all.
+
+    Raises `FileExistsError`, also when another process makes it meanwhile.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.stem}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        os.link(draft, path)  # unlike a rename, it fails where there is something
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
@@ -261,17 +309,5 @@ def _address_in(path: Path) -> Address | None:
 
 
 def _decrypt(name: str, file: Path, text: str, password: str) -> Account:
-    document = _document(text)
-    if document is None:
-        raise InvalidKeystore(f"{file} is not a V3 keystore.")
-    try:
-        key = EthAccount.decrypt(document, password)
-    except ValueError as error:
-        if "MAC" in str(error):
-            raise WrongPassword(
-                f"The account {name!r} does not open with this password."
-            ) from error
-        raise InvalidKeystore(f"{file} is not a usable V3 keystore: {error}.") from error
-    except (KeyError, TypeError, NotImplementedError) as error:
-        raise InvalidKeystore(f"{file} is not a usable V3 keystore.") from error
-    return Account.from_key(name, bytes(key))
+    secret = decrypted(text, password, name=f"The account {name!r}", file=file)
+    return Account.from_key(name, secret)

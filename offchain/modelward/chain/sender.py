@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from eth_utils.crypto import keccak
+
 from modelward.chain.accounts import Account, unsafe
 from modelward.chain.connection import Chain
 from modelward.chain.encoding import quantity, to_hex
@@ -130,10 +132,10 @@ class Sender:
         }
         if call.to is not None:
             transaction["to"] = call.to
-        signed = self.account.signer.sign_transaction(transaction)
+        raw = self.account.signer.sign_transaction(transaction)
         return SignedTransaction(
-            raw=bytes(signed.raw_transaction),
-            hash=bytes(signed.hash),
+            raw=raw,
+            hash=keccak(raw),
             nonce=nonce,
             sender=self.address,
             call=call,

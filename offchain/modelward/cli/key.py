@@ -12,6 +12,7 @@ from modelward.cli.options import (
     JsonOption,
     NetworkOption,
     ask_password,
+    choose_password,
 )
 
 if TYPE_CHECKING:
@@ -22,26 +23,46 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 
+SignatureOption = Annotated[
+    bool,
+    typer.Option(
+        "--from-signature",
+        help="For accounts a node or wallet signs for: derive the key from a signature of theirs, "
+        "so that the same wallet gives it again. Whoever sees that signature has the key.",
+    ),
+]
+
+
 @app.command()
 def register(
-    network: NetworkOption = None, account: AccountOption = None, config: ConfigOption = None
+    from_signature: SignatureOption = False,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
 ) -> None:
-    """Register the account's encryption key; it follows from the private key, nothing is stored."""
-    keys = _keys(network, account, config)
+    """Register the account's encryption key.
+
+    It follows from the account's private key, and nothing is stored. Where a node or wallet signs,
+    it is random, and kept in an encrypted file; back that up.
+    """
+    keys = _keys(network, account, config, from_signature=from_signature)
     before = keys.current()
-    registered = keys.register()
-    if before == registered:
+    registered = keys.register(from_signature=from_signature)
+    if before is not None and before.index == registered.index:
         typer.echo(f"key {registered.index} is registered already; nothing was sent")
     _print(keys, registered)
 
 
 @app.command()
 def rotate(
-    network: NetworkOption = None, account: AccountOption = None, config: ConfigOption = None
+    from_signature: SignatureOption = False,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Register the account's next key. What was wrapped to earlier ones stays readable."""
-    keys = _keys(network, account, config)
-    _print(keys, keys.rotate())
+    keys = _keys(network, account, config, from_signature=from_signature)
+    _print(keys, keys.rotate(from_signature=from_signature))
 
 
 @app.command()
@@ -61,20 +82,34 @@ def show(
     index, public_key = connection.data_share.key_of(address)
     if index == 0:
         raise NoEncryptionKey(name)
+    file = connection.key_files.find(public_key)
     if json:
-        print_json({"account": address, "index": index, "public_key": public_key})
+        kept = str(file) if file else None
+        print_json({"account": address, "index": index, "public_key": public_key, "file": kept})
         return
-    print_fields((("account", address), ("key number", index), ("public key", public_key)))
+    fields: list[tuple[str, object]] = [
+        ("account", address),
+        ("key number", index),
+        ("public key", public_key),
+    ]
+    if file:
+        fields.append(("secret", f"encrypted in {file}"))
+    print_fields(fields)
 
 
-def _keys(network: str | None, account: str | None, config: Path | None) -> EncryptionKeys:
+def _keys(
+    network: str | None, account: str | None, config: Path | None, *, from_signature: bool
+) -> EncryptionKeys:
     from modelward.sdk import connect
     from modelward.sdk.encryption_keys import EncryptionKeys
+    from modelward.sdk.wallet_keys import WARNING
 
     connection = connect(
         network, account, config=config, default_role="worker", ask_password=ask_password
     )
-    return EncryptionKeys(connection)
+    if from_signature:
+        typer.echo(f"The wallet is asked to sign this, twice: {WARNING}", err=True)
+    return EncryptionKeys(connection, choose_password)
 
 
 def _print(keys: EncryptionKeys, key: RegisteredKey) -> None:
@@ -85,5 +120,11 @@ def _print(keys: EncryptionKeys, key: RegisteredKey) -> None:
             ("account", f"{keys.connection.account_name} ({keys.address})"),
             ("key number", key.index),
             ("public key", key.public_key),
+            ("secret", _whereabouts(keys, key)),
         )
     )
+
+
+def _whereabouts(keys: EncryptionKeys, key: RegisteredKey) -> str:
+    file = keys.connection.key_files.find(key.public_key)
+    return f"{key.custody}, {file}" if file else str(key.custody)

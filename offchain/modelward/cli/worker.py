@@ -67,6 +67,7 @@ def run_worker(
     from modelward.config import load_config
     from modelward.content.store import ContentStore
     from modelward.deployment import load_deployment
+    from modelward.sdk.key_files import open_key_files
     from modelward.terms import parse_amount
     from modelward.worker import Worker, open_journal
 
@@ -84,6 +85,10 @@ def run_worker(
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s"
     )
+    key_files = open_key_files(settings, ask_password)
+    _, public_key = deployment.data_share.key_of(signer.address)
+    if key_files.find(public_key):
+        key_files.open(public_key)  # asks for its password now rather than in the middle
     with (
         open_journal(
             chain, deployment, signer, directory=settings.journal_directory, place=journal
@@ -96,6 +101,7 @@ def run_worker(
             opened,
             policy=policy,
             gateway=gateway or settings.gateway_url,
+            key_files=key_files,
         ) as running,
     ):
         _introduce(deployment, signer, opened)

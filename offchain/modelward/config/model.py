@@ -148,6 +148,11 @@ class Config:
         return self.home / "keystore"
 
     @property
+    def encryption_key_directory(self) -> Path:
+        """Where encryption keys are that follow from no account's private key."""
+        return self.home / "encryption-keys"
+
+    @property
     def journal_directory(self) -> Path:
         """Where workers keep their journals unless told otherwise."""
         return self.home / "journal"

@@ -23,6 +23,7 @@ from modelward.errors import KeyNotGranted, TransactionFailed, UnknownAccount
 from modelward.sdk.address_book import AddressBook
 from modelward.sdk.content_source import ContentSource, gateway_reference
 from modelward.sdk.gateway_client import GatewayClient
+from modelward.sdk.key_files import KeyFiles, open_key_files
 from modelward.sdk.keyring import Keyring
 from modelward.sdk.publication_book import PublicationBook
 from modelward.sdk.request_book import RequestBook
@@ -40,6 +41,7 @@ class Connection:
     deployment: Deployment
     store: ContentStore
     account: Account | None = field(default=None, repr=False)
+    ask_password: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
 
     @property
     def network(self) -> Network:
@@ -93,7 +95,12 @@ class Connection:
                 "It is sealed, and no account is at hand that could open it.",
                 hint="Name one with --account.",
             )
-        return Keyring(self.chain, self.deployment, self.account)
+        return Keyring(self.chain, self.deployment, self.account, self.key_files)
+
+    @cached_property
+    def key_files(self) -> KeyFiles:
+        """The encryption keys this user keeps in files."""
+        return open_key_files(self.config, self.ask_password)
 
     @cached_property
     def requests(self) -> RequestBook:
@@ -111,7 +118,7 @@ class Connection:
         """The same connection for another account. Raises as `connect`."""
         if isinstance(account, str):
             account = open_account(self.config, self.chain, account, ask_password=ask_password)
-        return replace(self, account=account)
+        return replace(self, account=account, ask_password=ask_password or self.ask_password)
 
     def now(self) -> int:
         """The time, in Unix seconds, that the next block is expected to show at least."""
@@ -212,7 +219,8 @@ def connect(
         opened = open_account(
             settings, chain, account, default_role=default_role, ask_password=ask_password
         )
-    return Connection(settings, chain, deployment, ContentStore(settings.store_url), opened)
+    store = ContentStore(settings.store_url)
+    return Connection(settings, chain, deployment, store, opened, ask_password)
 
 
 def _start(network: Network, config: Config) -> tuple[Chain, Deployment]:

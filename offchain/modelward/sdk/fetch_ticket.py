@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from eth_abi.abi import encode
 from eth_account import Account as EthAccount
 from eth_keys.exceptions import BadSignature
-from eth_typing import Hash32
 from eth_utils.crypto import keccak
 
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
 from modelward.chain.encoding import to_address
-from modelward.commitments import domain_separator, typed_data_digest
+from modelward.commitments import DOMAIN_VERSION, domain_separator, typed_data_digest
 from modelward.errors import ContractRefused, RpcError
 from modelward.terms import Address
 
@@ -45,6 +45,35 @@ class FetchTicket:
             "signature": f"0x{signature.hex()}",
         }
 
+    def typed_data(self, chain_id: int, data_share: Address) -> dict[str, Any]:
+        """The EIP-712 message of this ticket, as wallets take it."""
+        named = [tuple(each.split(" ")) for each in TICKET_TYPE[6:-1].split(",")]
+        return {
+            "types": {
+                "EIP712Domain": [
+                    {"name": "name", "type": "string"},
+                    {"name": "version", "type": "string"},
+                    {"name": "chainId", "type": "uint256"},
+                    {"name": "verifyingContract", "type": "address"},
+                ],
+                "Fetch": [{"name": name, "type": kind} for kind, name in named],
+            },
+            "domain": {
+                "name": "modelward Gateway",
+                "version": DOMAIN_VERSION,
+                "chainId": chain_id,
+                "verifyingContract": data_share,
+            },
+            "primaryType": "Fetch",
+            "message": {
+                "account": self.account,
+                "owner": self.owner,
+                "resource": f"0x{self.resource.hex()}",
+                "contentHash": f"0x{self.content_hash.hex()}",
+                "deadline": self.deadline,
+            },
+        }
+
     def digest(self, chain_id: int, data_share: Address) -> bytes:
         """What is signed, in the domain "modelward Gateway" with DataShare as its contract."""
         types = ["bytes32", "address", "address", "bytes32", "bytes32", "uint256"]
@@ -64,8 +93,7 @@ def sign_ticket(
     ticket: FetchTicket, account: Account, *, chain_id: int, data_share: Address
 ) -> bytes:
     """The account's signature, 65 bytes."""
-    signed = account.signer.unsafe_sign_hash(Hash32(ticket.digest(chain_id, data_share)))
-    return bytes(signed.signature)
+    return account.signer.sign_typed_data(ticket.typed_data(chain_id, data_share))
 
 
 def is_signed(chain: Chain, ticket: FetchTicket, signature: bytes, *, data_share: Address) -> bool:

@@ -1,7 +1,7 @@
 """The keys an account can open things with: its own, and those its grants have brought it.
 
-Nothing is stored: own keys follow from the account's private key, the others are unwrapped from the
-events of DataShare whenever they are needed.
+What its grants have brought it is stored nowhere: it is unwrapped from the events of DataShare
+whenever it is needed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from modelward.chain.events import AccessGranted, KeysRewrapped
 from modelward.chain.logs import EventReader
 from modelward.deployment import Deployment
 from modelward.errors import EnvelopeError, KeyNotGranted
+from modelward.sdk.key_files import KeyFiles
+from modelward.sdk.own_keys import OwnKeys
 from modelward.sealing.binding import Binding
 from modelward.sealing.envelope import Header, open_envelope
 from modelward.sealing.epochs import EpochKey
-from modelward.sealing.keys import DecryptionKey
 from modelward.sealing.message import INPUT, epoch_of, open_message
 from modelward.sealing.wrapping import WRAPPED_KEY_BYTES, unwrap_key
 from modelward.terms import Address, ModelId, Version
@@ -26,10 +27,17 @@ from modelward.terms import Address, ModelId, Version
 class Keyring:
     """What one account can open on one deployment."""
 
-    def __init__(self, chain: Chain, deployment: Deployment, account: Account) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        deployment: Deployment,
+        account: Account,
+        key_files: KeyFiles | None = None,
+    ) -> None:
         self._chain = chain
         self._deployment = deployment
         self._account = account
+        self._own = OwnKeys(chain, deployment, account, key_files)
         self._given: dict[tuple[Address, bytes], EpochKey] = {}
 
     def epoch_key(self, owner: Address, resource: bytes, epoch: int, *, newest: int) -> EpochKey:
@@ -39,7 +47,7 @@ class Keyring:
         """
         if owner == self._account.address:
             return EpochKey.of_owner(
-                self._account.private_key,
+                self._own.root(),
                 chain_id=self._chain.chain_id,
                 contract=self._deployment.data_share.address,
                 resource=resource,
@@ -98,11 +106,7 @@ class Keyring:
 
     def _unwrapped(self, owner: Address, resource: bytes, newest: int) -> EpochKey | None:
         """The latest key that was wrapped for the account, whichever of its own keys opens it."""
-        count = self._deployment.data_share.key_of(self._account.address)[0]
-        own = [
-            DecryptionKey.of_account(self._account.private_key, index)
-            for index in range(count, 0, -1)
-        ]
+        own = tuple(self._own.newest_first())
         for wrapped in self._wrapped(owner, resource):
             for epoch in range(newest, 0, -1):
                 for key in own:

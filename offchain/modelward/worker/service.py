@@ -27,6 +27,7 @@ from modelward.journal import Answer, Identity, Job, Journal, Refusal, State, de
 from modelward.models.sandbox import Sandbox
 from modelward.sdk.content_source import ContentSource
 from modelward.sdk.gateway_client import GatewayClient
+from modelward.sdk.key_files import KeyFiles
 from modelward.sdk.keyring import Keyring
 from modelward.terms import RefusalReason, RequestId, VersionId
 from modelward.worker.admission import Admission, Waiting
@@ -156,6 +157,7 @@ class Worker:
         *,
         policy: Policy | None = None,
         gateway: str | None = None,
+        key_files: KeyFiles | None = None,
         sandbox: Sandbox | None = None,
         observer: Observer | None = None,
     ) -> None:
@@ -180,7 +182,7 @@ class Worker:
             ContentSource(
                 store, GatewayClient(chain, deployment.data_share.address, account), gateway
             ),
-            Keyring(chain, deployment, account),
+            Keyring(chain, deployment, account, key_files),
             chain_id=chain.chain_id,
             escrow=escrow.address,
         )

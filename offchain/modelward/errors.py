@@ -100,6 +100,14 @@ class PredictionMismatch(CheckFailed):
     """A replay from the pinned bundle gives another prediction than the one delivered."""
 
 
+class LineageBroken(CheckFailed):
+    """Something in a version's lineage is not what its hash stands for; `links` names what."""
+
+    def __init__(self, message: str, links: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.links = links
+
+
 class EnvelopeError(CheckFailed):
     """Something sealed does not open."""
 
@@ -162,6 +170,15 @@ class ConfigurationError(BadInput):
         super().__init__(message, hint=hint)
         self.file = file
         self.key = key
+
+
+class InvalidPipeline(BadInput):
+    """A pipeline's file cannot be used; `line` is the line at fault, where known."""
+
+    def __init__(self, message: str, *, file: Path, line: int | None = None) -> None:
+        super().__init__(message)
+        self.file = file
+        self.line = line
 
 
 class WrongJournal(BadInput):
@@ -331,6 +348,20 @@ class AccessDenied(ContractRefused):
 
 class ThresholdNotMet(Refused):
     """The model's metrics are below its thresholds, so it may not be served."""
+
+
+class DataNotClean(Refused):
+    """Data do not hold to their rules, and no rule says how to mend them.
+
+    `failures` maps each failing check to the numbers of the rows that fail it, from 1 as collected;
+    none are given where a check is about the whole table.
+    """
+
+    default_hint = "Nothing was published. Mend the data, or state in the rules what to do."
+
+    def __init__(self, message: str, failures: Mapping[str, tuple[int, ...]]) -> None:
+        super().__init__(message)
+        self.failures = failures
 
 
 class KeyNotGranted(Refused):

@@ -47,6 +47,7 @@ NOUNS: dict[str, Noun] = {
     "node": Noun("modelward.cli.node:run_node", "Run a development chain."),
     "deploy": Noun("modelward.cli.deploy:deploy_contracts", "Deploy the contracts to a network."),
     "worker": Noun("modelward.cli.worker:app", "Answer requests, for pay."),
+    "pipeline": Noun("modelward.cli.pipeline:app", "Make models from data, by a file of rules."),
     "model": Noun("modelward.cli.model:app", "Publish models, look at them, retire them."),
     "grant": Noun("modelward.cli.grant:app", "Say who may use and who may serve a model."),
     "request": Noun("modelward.cli.request:app", "Request predictions, check them, be refunded."),

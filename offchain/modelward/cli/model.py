@@ -236,6 +236,41 @@ def show(
 
 
 @app.command()
+def lineage(
+    model: ModelArgument,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Follow a version back to its data, and check every link; exit code 1 if one is broken."""
+    from dataclasses import asdict
+
+    from modelward.cli.pipeline import require_pipeline_packages, shared_data
+    from modelward.cli.printing import print_json, print_table
+    from modelward.sdk import connect
+
+    require_pipeline_packages()
+    from modelward.sdk.lineage import trace
+
+    connection = connect(
+        network, account, config=config, default_role="owner", ask_password=ask_password
+    )
+    traced = trace(connection, model, fetch=shared_data(connection))
+    if json:
+        print_json(
+            {"version": traced.version.reference, "links": [asdict(each) for each in traced.links]}
+        )
+    else:
+        words = {True: "holds", False: "BROKEN", None: "not checked"}
+        print_table(
+            ("link", "", "value", "where"),
+            [(each.name, words[each.holds], each.value, each.note) for each in traced.links],
+        )
+    traced.require_whole()
+
+
+@app.command()
 def retire(
     model: ModelArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether a model may go.")] = False,

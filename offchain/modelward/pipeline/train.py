@@ -1,0 +1,191 @@
+"""Train on the rows that are not held out: one estimator first, a bounded search if need be.
+
+What is chosen is chosen by cross-validation among the training rows; the held-out rows are measured
+on once, afterwards, by `modelward.pipeline.evaluate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modelward.errors import NoExactProgram, UnsupportedEstimator
+from modelward.models import estimators
+from modelward.models.exact.compile import compile_program
+from modelward.models.schema import Bounds, infer_schema
+from modelward.pipeline.candidates import SCORING, chain, first_choice, search_space
+from modelward.pipeline.definition import ColumnRules, Pipeline
+from modelward.pipeline.evaluate import HIGHER_IS_BETTER
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One estimator's scores in cross-validation, by metric: mean, and standard error of the mean.
+
+    Higher is always better: losses and errors are negative. `exact` says why there is no exact
+    program, and is empty where there is one.
+    """
+
+    estimator: str
+    parameters: Mapping[str, Any]
+    scores: Mapping[str, tuple[float, float]]
+    exact: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The estimator that was chosen, fitted to all training rows, and what it was chosen from."""
+
+    estimator: Any
+    chosen: Attempt
+    attempts: tuple[Attempt, ...]
+    searched: bool
+
+
+def train(
+    rows: pd.DataFrame, pipeline: Pipeline, features: Sequence[str], progress: Progress
+) -> Trained:
+    """Fit and choose on the training `rows`.
+
+    The estimator stated, or the plainest there is, is taken if its cross-validated scores reach the
+    thresholds. Otherwise successive halving narrows `pipeline.train.candidates` down to a few, and
+    of the best of each kind one with an exact program is preferred to a better one without if it
+    is within `tolerance` standard errors of it.
+    """
+    inputs, labels = rows[list(features)], rows[pipeline.target.column]
+    name = first_choice(pipeline)
+    progress(f"fitting {name} on {len(rows)} rows, {pipeline.train.folds} folds")
+    first = _tried(chain(pipeline, features, name), inputs, labels, pipeline)
+    if _reaches(first[1], pipeline):
+        return Trained(first[0], first[1], (first[1],), searched=False)
+    progress(f"{_said(first[1], pipeline)}, below the thresholds: searching")
+    tried = [first]
+    for unfitted, space in search_space(pipeline, features):
+        best = _halved(unfitted, space, inputs, labels, pipeline)
+        tried.append(_tried(best, inputs, labels, pipeline))
+        progress(f"{tried[-1][1].estimator}: {_said(tried[-1][1], pipeline)}")
+    estimator, chosen = _preferred(tried, pipeline)
+    return Trained(estimator, chosen, tuple(attempt for _, attempt in tried), searched=True)
+
+
+def training_ranges(pipeline: Pipeline, features: Sequence[str]) -> dict[str, Bounds]:
+    """The ranges and categories that the rules state of the features."""
+    rules = {r.rename or name: r for name, r in pipeline.columns.items()}
+    stated = {name: _stated(rules[name]) for name in features}
+    return {name: bounds for name, bounds in stated.items() if bounds is not None}
+
+
+def _stated(rules: ColumnRules) -> Bounds | None:
+    if rules.kind == "category":
+        return rules.categories
+    if rules.minimum is None or rules.maximum is None:
+        return None
+    return (rules.minimum, rules.maximum)
+
+
+def _tried(unfitted: Any, inputs: Any, labels: Any, pipeline: Pipeline) -> tuple[Any, Attempt]:
+    from sklearn.model_selection import cross_validate
+
+    names = _measured(pipeline)
+    results = cross_validate(
+        unfitted,
+        inputs,
+        labels,
+        cv=_folds(pipeline),
+        scoring={name: SCORING[name] for name in names},
+        error_score="raise",
+    )
+    scores = {
+        name: (
+            float(results[f"test_{name}"].mean()),
+            float(results[f"test_{name}"].std(ddof=1) / len(results[f"test_{name}"]) ** 0.5),
+        )
+        for name in names
+    }
+    fitted = unfitted.fit(inputs, labels)
+    parameters = {
+        key.partition("__")[2]: value
+        for key, value in fitted.get_params().items()
+        if key.startswith(f"{fitted.steps[-1][0]}__")
+    }
+    return fitted, Attempt(
+        estimators.describe(fitted),
+        {key: value for key, value in parameters.items() if value is not None},
+        scores,
+        _why_not_exact(fitted, inputs, pipeline),
+    )
+
+
+def _folds(pipeline: Pipeline) -> Any:
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    kind = StratifiedKFold if pipeline.target.classes else KFold
+    return kind(pipeline.train.folds, shuffle=True, random_state=pipeline.train.seed)
+
+
+def _measured(pipeline: Pipeline) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((pipeline.metric, *pipeline.thresholds)))
+
+
+def _halved(unfitted: Any, space: Any, inputs: Any, labels: Any, pipeline: Pipeline) -> Any:
+    """The parameters that survive successive halving over growing parts of the training rows."""
+    from sklearn.base import clone
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import HalvingRandomSearchCV
+
+    search = HalvingRandomSearchCV(
+        unfitted,
+        space,
+        n_candidates=pipeline.train.candidates,
+        cv=_folds(pipeline),
+        scoring=SCORING[pipeline.metric],
+        random_state=pipeline.train.seed,
+        refit=False,
+        min_resources=max(2 * pipeline.train.folds * max(2, len(pipeline.target.classes)), 40),
+    ).fit(inputs, labels)
+    return clone(unfitted).set_params(**search.best_params_)
+
+
+def _reaches(attempt: Attempt, pipeline: Pipeline) -> bool:
+    return all(
+        attempt.scores[name][0] >= (value if _rises(pipeline, name) else -value)
+        for name, value in pipeline.thresholds.items()
+    )
+
+
+def _rises(pipeline: Pipeline, metric: str) -> bool:
+    return HIGHER_IS_BETTER[pipeline.target.task][metric]
+
+
+def _said(attempt: Attempt, pipeline: Pipeline) -> str:
+    mean, error = attempt.scores[pipeline.metric]
+    return f"{pipeline.metric} {abs(mean):.4f} ± {error:.4f} in cross-validation"
+
+
+def _preferred(tried: Sequence[tuple[Any, Attempt]], pipeline: Pipeline) -> tuple[Any, Attempt]:
+    def mean(one: tuple[Any, Attempt]) -> float:
+        return one[1].scores[pipeline.metric][0]
+
+    best = max(tried, key=mean)
+    slack = pipeline.train.tolerance * best[1].scores[pipeline.metric][1]
+    exact = [one for one in tried if not one[1].exact and mean(one) >= mean(best) - slack]
+    reaching = [one for one in exact if _reaches(one[1], pipeline)]
+    return max(
+        reaching or (exact if not _reaches(best[1], pipeline) else []), key=mean, default=best
+    )
+
+
+def _why_not_exact(fitted: Any, inputs: Any, pipeline: Pipeline) -> str:
+    try:
+        complete = inputs.dropna()
+        schema = infer_schema(fitted, complete, training_ranges(pipeline, list(inputs.columns)))
+        compile_program(fitted, schema, estimators.infer_output(fitted, complete))
+    except (NoExactProgram, UnsupportedEstimator) as error:
+        return error.message
+    return ""

@@ -1,0 +1,87 @@
+"""`modelward pipeline run` and `modelward model lineage`, as a person uses them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Outcome
+from tests.pipeline.orchard import apples
+from tests.sdk.test_lineage import NUMBERS_FROM_A_FILE
+
+PUBLISHED = '\n[thresholds]\naccuracy = {}\n\n[publish]\nprice = "0.001 ether"\n'
+SEARCHING_LITTLE = '\n[train]\nsearch = ["logistic"]\ncandidates = 2\n'
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def orchard(project: Path) -> Path:
+    """The folder with the data, and two files of rules."""
+    folder = project / "orchard"
+    folder.mkdir()
+    apples().to_csv(folder / "apples.csv", index=False)
+    for name, least in (("good", 0.6), ("best", 0.999)):
+        text = NUMBERS_FROM_A_FILE + PUBLISHED.format(least) + SEARCHING_LITTLE
+        (folder / f"{name}.toml").write_text(text)
+    return folder
+
+
+def test_a_pipeline_ends_with_a_servable_version_whose_lineage_holds(
+    run: Run, orchard: Path
+) -> None:
+    ended = run("pipeline", "run", orchard / "good.toml", "--publish", "--json")
+    assert ended.code == 0, ended.err
+    document = json.loads(ended.out[ended.out.index("{") :])
+    assert document["version"].endswith("/apples@1")
+    assert Path(document["card"]).exists()
+    assert run("model", "show", document["version"]).code == 0
+    traced = run("model", "lineage", "owner/apples@1")
+    assert traced.code == 0, traced.err
+    assert "BROKEN" not in traced.out
+    assert traced.out.count("holds") == 11
+
+    again = run("pipeline", "run", orchard / "good.toml", "--publish")
+    assert again.code == 0
+    assert "it was published before; nothing was sent" in again.out
+
+    (orchard / "apples.csv").write_text((orchard / "apples.csv").read_text() + "\n")
+    broken = run("model", "lineage", "owner/apples@1")
+    assert broken.code == 1
+    assert "is broken at source" in broken.err
+
+
+def test_below_the_thresholds_nothing_is_published_and_the_shortfall_is_told(
+    run: Run, orchard: Path
+) -> None:
+    ended = run("pipeline", "run", orchard / "best.toml", "--publish")
+    assert ended.code == 3
+    assert "below 0.999" in ended.err
+    assert "Nothing was published" in ended.err
+    assert run("model", "show", "owner/apples").code == 2
+
+
+def test_data_that_cannot_be_made_clean_publish_nothing(run: Run, orchard: Path) -> None:
+    text = (orchard / "apples.csv").read_text().replace("\n", "\nheavy,", 1)
+    (orchard / "apples.csv").write_text(text.replace("heavy,", "heavy", 1))
+    ended = run("pipeline", "run", orchard / "good.toml", "--publish")
+    assert ended.code == 3
+    assert "weight is not readable in row 1" in ended.err
+
+
+def test_a_faulty_file_is_refused_with_its_line(run: Run, orchard: Path) -> None:
+    file = orchard / "good.toml"
+    file.write_text(file.read_text().replace("accuracy", "acuracy"))
+    ended = run("pipeline", "run", file)
+    assert ended.code == 2
+    assert "line" in ended.err
+    assert "thresholds.acuracy" in ended.err
+
+
+def test_without_terms_nothing_can_be_published(run: Run, orchard: Path) -> None:
+    file = orchard / "good.toml"
+    file.write_text(NUMBERS_FROM_A_FILE)
+    assert run("pipeline", "run", file, "--publish").code == 2

@@ -1,0 +1,202 @@
+"""Held-out rows have no part in anything but the evaluation; selection follows the thresholds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelward.errors import DataNotClean, ThresholdNotMet
+from modelward.pipeline.clean import clean
+from modelward.pipeline.run import Finished, run_pipeline
+from modelward.pipeline.split import split
+from modelward.pipeline.train import train
+from tests.pipeline.orchard import ROWS, apples, column_rule, rules
+
+LENIENT = "[thresholds]\naccuracy = 0.6\n"
+NUMBERS_ALONE = (
+    ('[columns.variety]\nkind = "category"\ncategories = ["Boskoop", "Elstar", "Gala"]\n', ""),
+    ('[columns.picked]\nkind = "date"\n', ""),
+    ('[columns.washed]\nkind = "boolean"\n', ""),
+)
+
+
+def run(
+    folder: Path, table: pd.DataFrame, pipeline: Any, said: list[str] | None = None
+) -> Finished:
+    progress = (said if said is not None else []).append
+    return run_pipeline(pipeline, base=folder, directory=folder, frame=table, progress=progress)
+
+
+def test_classes_are_held_out_in_proportion() -> None:
+    table = clean(apples(), rules()).table
+    parts = split(table, rules())
+    assert len(parts.held_out) == ROWS // 4
+    assert not set(parts.training) & set(parts.held_out)
+    assert sorted((*parts.training, *parts.held_out)) == table.index.tolist()
+    shares = [
+        (table.loc[list(rows), "grade"] == "juice").mean()
+        for rows in (parts.training, parts.held_out)
+    ]
+    assert abs(shares[0] - shares[1]) < 0.03
+
+
+def test_rows_of_a_group_stay_together() -> None:
+    pipeline = rules(extra='[split]\ngroup = "picked"\n')
+    table = clean(apples(), pipeline).table
+    parts = split(table, pipeline)
+    seen, unseen = (set(table.loc[list(p), "picked"]) for p in (parts.training, parts.held_out))
+    assert unseen
+    assert not seen & unseen
+
+
+def test_the_last_rows_of_an_order_are_held_out() -> None:
+    pipeline = rules(extra='[split]\norder = "picked"\nheld_out = 0.3\n')
+    table = clean(apples(), pipeline).table
+    parts = split(table, pipeline)
+    last_seen = table.loc[list(parts.training), "picked"].max()
+    assert table.loc[list(parts.held_out), "picked"].min() >= last_seen
+
+
+def test_a_part_that_lacks_a_class_is_refused() -> None:
+    pipeline = rules(extra='[split]\norder = "picked"\n')
+    table = clean(apples(), pipeline).table.sort_values("picked")
+    table["grade"] = ["juice"] * 130 + ["class one"] * 30
+    with pytest.raises(DataNotClean, match=r"No (training|held-out) row is of the class"):
+        split(table, pipeline)
+
+
+def test_nothing_that_is_fitted_ever_sees_a_held_out_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Imputing, scaling, encoding, selecting and fitting are watched while a search runs."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    table = apples()
+    table["weight"] = [f"{100 + number / 8:.3f}" for number in range(ROWS)]  # tells rows apart
+    table.loc[list(range(1, ROWS, 20)), "weight"] = ""
+    pipeline = rules(
+        column_rule("weight", 'missing = "impute"'),
+        *NUMBERS_ALONE,
+        extra='[train]\nsearch = ["logistic"]\ncandidates = 4\n[thresholds]\naccuracy = 0.999\n',
+    )
+    seen: dict[type, list[np.ndarray]] = {}
+
+    def watch(kind: type) -> None:
+        fit = kind.fit  # type: ignore[attr-defined]
+
+        def fit_and_note(self: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
+            seen.setdefault(kind, []).append(np.asarray(inputs, dtype=float)[:, 0])
+            return fit(self, inputs, *rest, **options)
+
+        monkeypatch.setattr(kind, "fit", fit_and_note)
+
+    for kind in (SimpleImputer, StandardScaler, LogisticRegression):
+        watch(kind)
+    with pytest.raises(ThresholdNotMet):
+        run(tmp_path, table, pipeline)
+
+    [folder] = tmp_path.glob("split-*")
+    held_out = json.loads((folder / "split.json").read_bytes())["held_out"]
+    cells = clean(table, pipeline).table.loc[held_out, "weight"].dropna().to_numpy()
+    raw = np.concatenate(seen[SimpleImputer])
+    assert len(seen) == 3
+    assert len(seen[StandardScaler]) > 20
+    assert not np.isin(cells, raw).any()
+    trained_on = ROWS - len(held_out)
+    assert max(len(fitted) for fits in seen.values() for fitted in fits) == trained_on
+
+
+def test_missing_held_out_cells_are_filled_from_the_training_rows(tmp_path: Path) -> None:
+    table = apples()
+    table.loc[list(range(1, 60)), "weight"] = ""
+    pipeline = rules(column_rule("weight", 'missing = "impute"'), *NUMBERS_ALONE, extra=LENIENT)
+    finished = run(tmp_path, table, pipeline)
+    clean_table = clean(table, pipeline).table
+    parts = split(clean_table, pipeline)
+    from modelward.models.bundle import open_bundle
+
+    bundle = finished.packaged.bundle
+    imputer = open_bundle(bundle.data, bundle.hash).estimator.steps[0][1]
+    median = clean_table.loc[list(parts.training), "weight"].median()
+    assert imputer.statistics_[0] == median
+
+
+def test_the_first_estimator_is_taken_when_it_is_good_enough(tmp_path: Path) -> None:
+    said: list[str] = []
+    finished = run(tmp_path, apples(), rules(*NUMBERS_ALONE, extra=LENIENT), said)
+    report = finished.steps["train"].json("report.json")
+    assert not report["searched"]
+    assert report["chosen"]["exact"] == ""
+    assert not any("searching" in words for words in said)
+
+
+def test_below_the_thresholds_others_are_tried_and_the_shortfall_is_told(tmp_path: Path) -> None:
+    said: list[str] = []
+    pipeline = rules(
+        *NUMBERS_ALONE,
+        extra='[train]\nsearch = ["logistic", "tree"]\ncandidates = 4\n'
+        "[thresholds]\naccuracy = 0.999\n",
+    )
+    with pytest.raises(ThresholdNotMet, match=r"accuracy is 0\.\d+, below 0\.999"):
+        run(tmp_path, apples(), pipeline, said)
+    assert any("below the thresholds: searching" in words for words in said)
+    [folder] = tmp_path.glob("train-*")
+    attempts = json.loads((folder / "report.json").read_bytes())["attempts"]
+    assert len(attempts) == 3
+    assert next(tmp_path.glob("evaluate-*/card.html")).stat().st_size > 10_000
+
+
+def test_an_estimator_with_an_exact_program_is_preferred_where_it_is_as_good() -> None:
+    """Categories have no exact program here, numbers have; a tree without is no better."""
+    pipeline = rules(
+        *NUMBERS_ALONE, extra='[train]\nsearch = ["tree"]\n[thresholds]\naccuracy = 1\n'
+    )
+    table = clean(apples(), pipeline).table
+    trained = train(table, pipeline, pipeline.features, lambda _: None)
+    best = max(attempt.scores["accuracy"][0] for attempt in trained.attempts)
+    assert trained.searched
+    assert trained.chosen.exact == ""
+    error = max(attempt.scores["accuracy"][1] for attempt in trained.attempts)
+    assert trained.chosen.scores["accuracy"][0] >= best - error
+
+
+@pytest.mark.slow
+def test_regressions_run_the_same_way(tmp_path: Path) -> None:
+    table = apples()
+    weight = table["weight"].astype(float)
+    table["grade"] = (weight * 0.01 + table["spots"].astype(float) * 0.1).round(3).astype(str)
+    pipeline = rules(
+        ('task = "classification"\nclasses = ["class one", "juice"]', 'task = "regression"'),
+        extra="[thresholds]\nrmse = 0.2\nr2 = 0.8\n",
+    )
+    finished = run(tmp_path, table, pipeline)
+    assert {metric.name for metric in finished.packaged.metrics} == {"rmse", "r2", "mae"}
+    assert b"Residuals" in finished.card.read_bytes()
+
+
+def test_groups_are_measured_apart_and_shown(tmp_path: Path) -> None:
+    pipeline = rules(extra=LENIENT + '[evaluate]\ngroups = ["variety"]\n')
+    finished = run(tmp_path, apples(), pipeline)
+    groups = finished.steps["evaluate"].json("evaluation.json")["groups"]
+    assert [group["value"] for group in groups] == ["Boskoop", "Elstar", "Gala"]
+    assert sum(group["rows"] for group in groups) == ROWS // 4
+    assert b"variety = Gala" in finished.card.read_bytes()
+
+
+def test_the_card_is_one_page_that_escapes_what_it_quotes(tmp_path: Path) -> None:
+    table = apples()
+    table.loc[3, "spots"] = "<script>alert(1)</script>"
+    pipeline = rules(column_rule("spots", 'invalid = "drop"'), extra=LENIENT)
+    page = run(tmp_path, table, pipeline).card.read_text("utf-8")
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert page.count("data:image/png;base64,") == 4
+    assert "http" not in page
+    assert "constant guess" in page

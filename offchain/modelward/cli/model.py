@@ -80,6 +80,21 @@ def publish(
         bool | None,
         typer.Option("--open/--by-grant", help="Who may request; by grant for a new model."),
     ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact/--attested",
+            help="Store the model's exact program on chain, which then settles disputes about "
+            "answers; or leave answers a worker's word.",
+        ),
+    ] = False,
+    window: Annotated[
+        str, typer.Option(metavar="DURATION", help="With --exact, how long to challenge an answer.")
+    ] = "1h",
+    bond: Annotated[
+        str, typer.Option(metavar="AMOUNT", help="With --exact, what a worker stakes on an answer.")
+    ] = "0.01 ether",
+    yes: YesOption = False,
     clear: Annotated[
         bool, typer.Option("--clear", help="Store the bundle in clear, for everybody to read.")
     ] = False,
@@ -92,9 +107,11 @@ def publish(
     from modelward.cli.printing import print_json
     from modelward.models.estimators import read_estimator
     from modelward.pipeline.held_out import read_held_out
-    from modelward.sdk import Owner, connect
+    from modelward.pipeline.package import package
+    from modelward.sdk import DisputeTerms, Owner, connect
     from modelward.terms import parse_amount, parse_duration
 
+    disputes = DisputeTerms(parse_duration(window), parse_amount(bond)) if exact else None
     wei = parse_amount(price)
     thresholds = assignments(threshold or [], "--threshold METRIC=VALUE")
     stated = {
@@ -107,20 +124,27 @@ def publish(
     connection = connect(
         network, account, config=config, default_role="owner", ask_password=ask_password
     )
-    published = Owner(connection).publish(
+    packaged = package(
         estimator,
         inputs,
         labels,
         name=name,
-        price=wei,
         thresholds=thresholds,
         ranges=stated,
+        exact=True if exact else None,
+        agreement=agreement,
+    )
+    if exact and clear and packaged.program is not None:
+        _confirm_storing(connection, packaged.program, yes=yes)
+    published = Owner(connection).publish_packaged(
+        packaged,
+        price=wei,
         payee=payee,
         payee_bps=payee_bps,
         max_delay=delay,
         open=open_,
         private=not clear,
-        agreement=agreement,
+        disputes=disputes,
     )
     if json:
         print_json({**_version_document(published.version), "changes": published.changes})
@@ -381,6 +405,29 @@ def _print_version(connection: Connection, published: PublishedVersion) -> None:
             ("stored in", version.version.uri),
         )
     )
+
+
+def _confirm_storing(connection: Connection, program: bytes, *, yes: bool) -> None:
+    """Say what storing a program costs before it is paid; refused where it does not fit."""
+    import sys
+
+    from modelward.errors import BadInput
+    from modelward.sdk import storage_cost
+    from modelward.terms import format_amount
+
+    cost = storage_cost(connection, program)
+    if cost is None:
+        return
+    typer.echo(
+        f"storing the program's {cost.size:,} bytes on chain, for everybody to read, takes at most "
+        f"{cost.gas:,} gas, about {format_amount(cost.cost)}",
+        err=True,
+    )
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput("Nothing was sent.", hint="Say --yes to store the program at that cost.")
+    typer.confirm("Store it?", abort=True)
 
 
 def _exact(published: PublishedVersion) -> str:

@@ -13,6 +13,7 @@ from modelward.cli.options import (
     JsonOption,
     ModelArgument,
     NetworkOption,
+    YesOption,
     ask_password,
     assignments,
 )
@@ -258,6 +259,69 @@ def verify(
     for check in verification.checks:
         typer.echo(f"ok  {check.what}: {printable(check.value)}")
     typer.echo(f"verified: {printable(str(verification.delivered))}")
+
+
+@app.command()
+def accept(
+    request: RequestArgument,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Take an answer under examination at once, if the program on chain gives the same."""
+    from modelward.sdk import connect, disputes
+
+    connection = connect(
+        network, account, config=config, default_role="requester", ask_password=ask_password
+    )
+    released = disputes.accept(connection, _request_id(connection, request))
+    typer.echo(
+        f"accepted in block {released.block_number}; "
+        f"{connection.addresses.name(released.worker)} is paid and has its bond back"
+    )
+
+
+@app.command()
+def challenge(
+    request: RequestArgument,
+    yes: YesOption = False,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Have the chain run the program, and put a wrong answer right.
+
+    This publishes the request's input. Whoever copies the transaction and is mined first gets the
+    challenger's half of the bond.
+    """
+    import sys
+
+    from modelward.cli.printing import note
+    from modelward.errors import BadInput
+    from modelward.sdk import connect, disputes
+    from modelward.terms import format_amount
+
+    connection = connect(
+        network, account, config=config, default_role="requester", ask_password=ask_password
+    )
+    judgement = disputes.judge(connection, _request_id(connection, request))
+    expected = disputes.prospect(connection, judgement)
+    note(
+        f"half of the bond, {format_amount(expected.reward)}, less about "
+        f"{format_amount(expected.cost)} for gas; a challenge publishes the input for good, and a "
+        "copy of it that is mined first takes that half"
+    )
+    if not yes:
+        if not sys.stdin.isatty():
+            raise BadInput("Nothing was sent.", hint="Say --yes to challenge the answer.")
+        typer.confirm("Challenge the answer?", abort=True)
+    corrected = disputes.challenge(connection, judgement)
+    challenger = connection.addresses.name(corrected.challenger)
+    typer.echo(
+        f"corrected in block {corrected.block_number}: the payer has the fee and "
+        f"{format_amount(corrected.payer_share)} of the bond, {challenger} "
+        f"{format_amount(corrected.challenger_share)}"
+    )
 
 
 @app.command()

@@ -189,6 +189,24 @@ def outputs_agree(spec: OutputSpec, a: bytes, b: bytes, *, tolerance_units: int 
     )
 
 
+def first_difference(spec: OutputSpec, delivered: bytes, right: bytes) -> str | None:
+    """The first value in which two canonical outputs differ, in words; None if they are the same.
+
+    Raises `InvalidOutput` for bytes that are no canonical output.
+    """
+    (label, units), (right_label, right_units) = _decoded(spec, delivered), _decoded(spec, right)
+    if label != right_label:
+        return f"the label is {spec.classes[label]!r} instead of {spec.classes[right_label]!r}"
+    names = [f"the score of {each!r}" for each in spec.scored_classes] or ["the value"]
+    for name, unit, right_unit in zip(names, units, right_units, strict=True):
+        if unit != right_unit:
+            given, wanted = (
+                Decimal((each < 0, _digits(each), -spec.decimals)) for each in (unit, right_unit)
+            )
+            return f"{name} is {given:f} instead of {wanted:f}"
+    return None
+
+
 def _tied(
     spec: OutputSpec, units: tuple[int, ...], labels: tuple[int, int], tolerance: int
 ) -> bool:

@@ -5,7 +5,9 @@
 
 from modelward.sdk.catalogue import Catalogue, ListedModel, ListedVersion
 from modelward.sdk.connection import Connection, connect
+from modelward.sdk.disputes import Judgement, Prospect
 from modelward.sdk.encryption_keys import EncryptionKeys, RegisteredKey
+from modelward.sdk.exact_publishing import DisputeTerms, StorageCost, storage_cost
 from modelward.sdk.grants import StandingGrant, standing_grants
 from modelward.sdk.history import RequestHistory, read_history
 from modelward.sdk.owner import Owner, PublishedVersion
@@ -25,12 +27,15 @@ __all__ = [
     "Catalogue",
     "Check",
     "Connection",
+    "DisputeTerms",
     "EncryptionKeys",
+    "Judgement",
     "ListedModel",
     "ListedVersion",
     "Owner",
     "Participant",
     "PlacedRequest",
+    "Prospect",
     "PublishedVersion",
     "Quotation",
     "RegisteredKey",
@@ -40,6 +45,7 @@ __all__ = [
     "Result",
     "StandingGrant",
     "Step",
+    "StorageCost",
     "Verification",
     "connect",
     "placed_requests",
@@ -47,6 +53,7 @@ __all__ = [
     "read_result",
     "standing_grants",
     "steps",
+    "storage_cost",
     "timeline",
     "verify",
     "wait_for_result",

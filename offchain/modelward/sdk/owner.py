@@ -11,7 +11,12 @@ from eth_utils.crypto import keccak
 from modelward.chain.events import AccessGranted, VersionPublished
 from modelward.chain.transactions import Call, Receipt
 from modelward.commitments import model_id, version_id
-from modelward.errors import ContractRefused, InvalidTerms, ThresholdNotMet
+from modelward.errors import (
+    ContractRefused,
+    InvalidTerms,
+    NoExactProgram,
+    ThresholdNotMet,
+)
 from modelward.models import canonical_json
 from modelward.models.bundle import fingerprint
 from modelward.models.manifest import ProgramRecord
@@ -19,6 +24,7 @@ from modelward.models.schema import Bounds
 from modelward.pipeline.evaluate import check_thresholds, shown
 from modelward.pipeline.package import PackagedModel, package
 from modelward.sdk.catalogue import Catalogue, ListedModel, ListedVersion
+from modelward.sdk.exact_publishing import DisputeTerms, admitting, storing
 from modelward.sdk.grants import StandingGrant, standing_grants
 from modelward.sdk.participant import Participant
 from modelward.sdk.publication_book import PublicationRecord
@@ -99,7 +105,9 @@ class Owner(Participant):
         open: bool | None = None,  # noqa: A002
         lineage: Mapping[str, bytes] | None = None,
         private: bool = True,
+        exact: bool | None = None,
         agreement: object = None,
+        disputes: DisputeTerms | None = None,
     ) -> PublishedVersion:
         """Publish a fitted scikit-learn classifier or regressor as a version of the model `name`.
 
@@ -114,9 +122,14 @@ class Owner(Participant):
         The bundle of a `private` version is stored sealed: only those granted READ or SERVE can
         open it. The first one sets the model's service key, to which requests seal their inputs.
 
-        Where the estimator has an exact program, that is what answers. `agreement` is the least
+        Where the estimator has an exact program, that is what answers, unless `exact` is False;
+        where it has none it is refused if `exact`. `agreement` is the least
         share of rows, held out or next to the decision boundary, on which it must agree with the
         estimator; unless given, a program that agrees on less than 0.995 is left out.
+
+        With `disputes`, answers are not a worker's word: the program is stored on chain, for
+        everybody to read, and whoever holds a request's input can have it re-run there. That takes
+        an estimator with an exact program, and `private=False`.
 
         Publishing the same again sends nothing and returns the version there is.
 
@@ -137,6 +150,7 @@ class Owner(Participant):
             ranges=ranges,
             thresholds=thresholds,
             lineage=lineage,
+            exact=True if disputes else exact,
             agreement=agreement,
         )
         return self.publish_packaged(
@@ -147,6 +161,7 @@ class Owner(Participant):
             max_delay=max_delay,
             open=open,
             private=private,
+            disputes=disputes,
         )
 
     def publish_packaged(
@@ -159,12 +174,16 @@ class Owner(Participant):
         max_delay: int | None = None,
         open: bool | None = None,  # noqa: A002
         private: bool = True,
+        disputes: DisputeTerms | None = None,
     ) -> PublishedVersion:
         """Publish what `modelward.pipeline.package` made, as `publish` does.
 
-        Raises `InvalidTerms`, `ThresholdNotMet` or `StoreUnavailable`.
+        Raises `InvalidTerms`, `ThresholdNotMet`, `StoreUnavailable`, or with `disputes`
+        `NoExactProgram`, or `ContractRefused` for a program that does not fit.
         """
         name = packaged.name
+        if disputes is not None:
+            _check_disputable(packaged, private)
         model = model_id(self.address, name)
         state = self._state(model)
         if state is not None and state.retired:
@@ -180,9 +199,11 @@ class Owner(Participant):
         first_key = private and key is None
         if first_key:
             key = own_epoch_key(self.connection, model, 1)
-        mark = self._mark(model, packaged, private)
-        version, is_new = self._version(model, packaged, mark, key if private else None)
+        mark = self._mark(model, packaged, private, disputes)
         changes: list[tuple[str, Call]] = []
+        if disputes is not None and packaged.program is not None:
+            changes += storing(self.connection, packaged.program)
+        version, is_new = self._version(model, packaged, mark, key if private else None, disputes)
         registry = self.connection.registry
         if state is None:
             register = registry.register_model(name, terms, packaged.thresholds)
@@ -209,6 +230,10 @@ class Owner(Participant):
         receipts = tuple(self.connection.send(call) for _, call in changes)
         if is_new:
             self._check_servable(receipts[-1])
+        if disputes is not None:
+            admission = admitting(self.connection, version)
+            changes += admission
+            receipts += tuple(self.connection.send(call) for _, call in admission)
         return PublishedVersion(
             version=Catalogue(self.connection).version_by_id(model, version_id(version)),
             baseline=packaged.evaluation.baseline,
@@ -338,7 +363,12 @@ class Owner(Participant):
         )
 
     def _version(
-        self, model: ModelId, packaged: PackagedModel, mark: bytes, key: EpochKey | None
+        self,
+        model: ModelId,
+        packaged: PackagedModel,
+        mark: bytes,
+        key: EpochKey | None,
+        disputes: DisputeTerms | None,
     ) -> tuple[Version, bool]:
         """The version to publish, stored and on record; whether it is not on chain yet.
 
@@ -358,6 +388,7 @@ class Owner(Participant):
             if status is VersionStatus.NONE and all(kept) and self._is_sealed_by(version, key):
                 return version, True
         bundle, program = packaged.bundle, packaged.manifest.program
+        program_hash = program.hash if program else ZERO_HASH
         stored = bundle.data
         if key is not None:
             binding = connection.keyring.binding(model, key.epoch)
@@ -367,10 +398,10 @@ class Owner(Participant):
             bundle_hash=bundle.hash,
             content_hash=connection.store.put(stored),
             manifest_hash=connection.store.put(bundle.manifest_bytes),
-            program_hash=program.hash if program else ZERO_HASH,
+            program_hash=program_hash,
             evaluation_hash=packaged.evaluation_hash,
-            verifier=ZERO_ADDRESS,
-            verifier_settings=ZERO_HASH,
+            verifier=connection.deployment.referee.address if disputes else ZERO_ADDRESS,
+            verifier_settings=disputes.settings(program_hash) if disputes else ZERO_HASH,
             attestor=self.address,
             metrics=tuple(sorted(packaged.metrics, key=lambda metric: metric.name)),
             uri=connection.published_uri,
@@ -386,9 +417,15 @@ class Owner(Participant):
         stored = self.connection.store.get(version.content_hash)
         return Header.decoded(stored).binding.epoch == key.epoch
 
-    def _mark(self, model: ModelId, packaged: PackagedModel, private: bool) -> bytes:
-        """What makes two publications the same: registry, model, estimator, schema and rows, and
-        whether it is private.
+    def _mark(
+        self,
+        model: ModelId,
+        packaged: PackagedModel,
+        private: bool,
+        disputes: DisputeTerms | None,
+    ) -> bytes:
+        """What makes two publications the same: registry, model, estimator, schema and rows,
+        whether it is private, and what a dispute about it is settled by.
         """
         manifest, program = packaged.manifest, packaged.manifest.program
         described = {
@@ -398,6 +435,7 @@ class Owner(Participant):
             "lineage": {name: digest.hex() for name, digest in manifest.lineage.items()},
             "program": program.hash.hex() if program else None,
             "private": private,
+            "disputes": [disputes.window, str(disputes.bond)] if disputes else None,
         }
         return keccak(
             self.connection.chain.genesis_hash
@@ -415,6 +453,19 @@ class Owner(Participant):
                 f"The registry recorded version {published.number} as rejected: "
                 "a threshold was raised meanwhile."
             )
+
+
+def _check_disputable(packaged: PackagedModel, private: bool) -> None:
+    if packaged.program is None:
+        raise NoExactProgram(
+            f"The model {packaged.name!r} has no exact program to settle disputes by:"
+            f" {packaged.without_program}"
+        )
+    if private:
+        raise InvalidTerms(
+            "A program that settles disputes is stored on chain, where everybody can read it.",
+            hint="Publish the model in clear (--clear), or without disputes (--attested).",
+        )
 
 
 def _raised(given: tuple[Metric, ...], standing: tuple[Metric, ...]) -> list[Metric]:

@@ -160,7 +160,7 @@ class Requester(Participant):
         version, quote, schema = offered.version, offered.quote, offered.manifest.input
         row = read_row(input, schema) if isinstance(input, Path) else schema.row(input)
         canonical_input = offered.manifest.canonical_input(row)
-        _check_payable(quote.offer)
+        _check_payable(connection, quote.offer)
         _check_price(quote.offer.fee, fee, max_fee)
         secret = secrets.token_bytes(32)
         service_key = None if clear else offered.service_key
@@ -308,10 +308,10 @@ def _fits_inline(manifest: Manifest, service_key: ServiceKey | None) -> bool:
     return output_bytes(manifest.output.score_count) + overhead <= MAX_INLINE_BYTES
 
 
-def _check_payable(offer: Offer) -> None:
+def _check_payable(connection: Connection, offer: Offer) -> None:
     if offer.token != ETH:
         raise InvalidTerms(f"The model is paid in the token {offer.token}; this client pays ETH.")
-    if offer.verifier != ZERO_ADDRESS:
+    if offer.verifier not in (ZERO_ADDRESS, connection.deployment.referee.address):
         raise InvalidTerms(
             f"The verifier {offer.verifier} settles its answers, and this client does not know it."
         )

@@ -18,8 +18,10 @@ from modelward.sdk.history import RequestHistory, opened_input, read_history
 from modelward.sdk.payloads import opened_output
 from modelward.terms import (
     Address,
+    ExactAnswer,
     RefusalReason,
     RequestId,
+    RequestStatus,
     format_duration,
     format_fee,
 )
@@ -95,21 +97,24 @@ def wait_for_result(
     Raises `TimedOut` after `timeout` seconds; nothing is lost by waiting again.
     """
     give_up = None if timeout is None else time.monotonic() + timeout
-    deadline = read_history(connection, request).requested.request.deadline
+    read_history(connection, request)
     while True:
-        if not connection.escrow.request_of(request).status.pending:
+        state = connection.escrow.request_of(request)
+        if not state.status.pending:
             history = read_history(connection, request)
             if history.ending is not None:
                 return read_result(connection, history)
             _tell(progress, "the request has ended", "waiting for confirmations")
         else:
-            left = deadline - connection.now()
+            left = state.deadline - connection.now()
             if left < 0:
                 raise NotAnswered(
                     f"Nobody answered the request {to_hex(request)} by its deadline.",
                     hint=f"`modelward request refund {to_hex(request)}` returns the fee.",
                 )
-            _tell(progress, "waiting for a worker", f"{format_duration(left)} left")
+            held = state.status in (RequestStatus.HELD, RequestStatus.HELD_ERC20)
+            stage = "an answer can be challenged" if held else "waiting for a worker"
+            _tell(progress, stage, f"{format_duration(left)} left")
         if give_up is not None and time.monotonic() >= give_up:
             raise TimedOut(
                 f"The request {to_hex(request)} was not answered within {timeout:g} s.",
@@ -149,6 +154,26 @@ def require_answer(connection: Connection, history: RequestHistory) -> Answered:
                 hint=f"The fee, {fee}, was credited to "
                 f"{connection.addresses.name(refunded.payer)}.",
             )
+
+
+def check_examined(
+    connection: Connection, history: RequestHistory, answer: ExactAnswer
+) -> tuple[bytes, bytes]:
+    """The canonical output of an answer under examination, and its commitment, recomputed.
+
+    Raises as `check_commitment`.
+    """
+    secret = opened_input(connection, history).secret
+    reply_key = history.requested.request.reply_key
+    output = opened_output(connection, history.id, reply_key, secret, answer.output)
+    commitment = result_commitment(history.id, output, secret)
+    if answer.commitment != commitment:
+        raise CommitmentMismatch(
+            f"The output posted has the commitment {to_hex(commitment)}, "
+            f"but the worker committed to {to_hex(answer.commitment)}.",
+            hint="It can be challenged.",
+        )
+    return output, commitment
 
 
 def check_commitment(

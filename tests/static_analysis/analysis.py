@@ -1,0 +1,62 @@
+"""What slither finds in the contracts of a standard-JSON input, as JSON.
+
+Runs in slither's own environment, which shares nothing with the package's: the input comes from
+stdin, the compiler's path is the only argument.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from typing import Any
+
+from crytic_compile import CryticCompile
+from crytic_compile.platform.solc_standard_json import SolcStandardJson
+from slither import Slither
+from slither.detectors import all_detectors
+from slither.detectors.abstract_detector import AbstractDetector
+
+
+def main() -> None:
+    """Print the findings and the names of contracts that slither could not read."""
+    compilation = SolcStandardJson(json.load(sys.stdin))
+    analysis = Slither(CryticCompile(compilation, solc=sys.argv[1], solc_disable_warnings=True))
+    for _, detector in inspect.getmembers(all_detectors, inspect.isclass):
+        if issubclass(detector, AbstractDetector) and detector is not AbstractDetector:
+            analysis.register_detector(detector)
+    findings = [finding for found in analysis.run_detectors() for finding in found]
+    json.dump(
+        {
+            "detectors": len(analysis.detectors),
+            "unread": [c.name for c in analysis.contracts if c.is_incorrectly_constructed],
+            "findings": [_shortened(finding) for finding in findings],
+        },
+        sys.stdout,
+    )
+
+
+def _shortened(finding: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "check": finding["check"],
+        "impact": finding["impact"],
+        "description": finding["description"].strip(),
+        "places": [
+            [_name(element), element["source_mapping"]["filename_relative"]]
+            for element in finding["elements"]
+        ],
+    }
+
+
+def _name(element: dict[str, Any]) -> str:
+    """`Contract.function` of whatever an element lies in."""
+    parent = element.get("type_specific_fields", {}).get("parent")
+    if element["type"] == "contract" or parent is None:
+        return str(element["name"])
+    if element["type"] == "node":
+        return _name(parent)
+    return f"{_name(parent)}.{element['name']}"
+
+
+if __name__ == "__main__":
+    main()

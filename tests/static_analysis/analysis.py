@@ -1,7 +1,7 @@
-"""What slither finds in the contracts of a standard-JSON input, as JSON.
+"""What slither finds in contracts that were compiled already, as JSON.
 
-Runs in slither's own environment, which shares nothing with the package's: the input comes from
-stdin, the compiler's path is the only argument.
+Runs in slither's own environment, which shares nothing with the package's: the compiler's output
+comes from stdin, its version is the only argument.
 """
 
 from __future__ import annotations
@@ -12,16 +12,36 @@ import sys
 from typing import Any
 
 from crytic_compile import CryticCompile
-from crytic_compile.platform.solc_standard_json import SolcStandardJson
+from crytic_compile.compilation_unit import CompilationUnit
+from crytic_compile.compiler.compiler import CompilerVersion
+from crytic_compile.platform.solc_standard_json import (
+    SolcStandardJson,
+    parse_standard_json_output,
+)
 from slither import Slither
 from slither.detectors import all_detectors
 from slither.detectors.abstract_detector import AbstractDetector
 
+_NO_CODE = {"object": "", "sourceMap": ""}
+
+
+class Compiled(SolcStandardJson):
+    """The compiler's output: syntax trees and ABIs, without bytecode, which no detector reads."""
+
+    def compile(self, crytic_compile: CryticCompile, **kwargs: Any) -> None:
+        """Hand the output over instead of compiling."""
+        unit = CompilationUnit(crytic_compile, "standard_json")
+        unit.compiler_version = CompilerVersion("solc", sys.argv[1], optimized=False)
+        output = self.to_dict()
+        for contracts in output["contracts"].values():
+            for contract in contracts.values():
+                contract["evm"] = {"bytecode": _NO_CODE, "deployedBytecode": _NO_CODE}
+        parse_standard_json_output(output, unit)
+
 
 def main() -> None:
     """Print the findings and the names of contracts that slither could not read."""
-    compilation = SolcStandardJson(json.load(sys.stdin))
-    analysis = Slither(CryticCompile(compilation, solc=sys.argv[1], solc_disable_warnings=True))
+    analysis = Slither(CryticCompile(Compiled(json.load(sys.stdin))))
     for _, detector in inspect.getmembers(all_detectors, inspect.isclass):
         if issubclass(detector, AbstractDetector) and detector is not AbstractDetector:
             analysis.register_detector(detector)

@@ -14,11 +14,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from modelward.solidity.compiler import SOLC_VERSION, find_compiler
 from modelward.solidity.sources import LIBRARIES, compiler_input, deployable_sources
 from tests.solidity.forge import ROOT
 
 ACCEPTED = Path(__file__).with_name("accepted.toml")
-COMPILER = ROOT / "tests" / "solidity" / "solc"
 
 GUARD = f"{LIBRARIES}/@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol"
 GUARD_AS_SLITHER_READS_IT = """// SPDX-License-Identifier: MIT
@@ -39,23 +39,11 @@ abstract contract ReentrancyGuardTransient {
 """
 """Slither does not understand the library's, and then gives up on every contract that uses it."""
 
-_OUTPUT = {
-    "*": {
-        "*": [
-            "abi",
-            "evm.methodIdentifiers",
-            "evm.bytecode.object",
-            "evm.bytecode.sourceMap",
-            "evm.deployedBytecode.object",
-            "evm.deployedBytecode.sourceMap",
-        ],
-        "": ["ast"],
-    }
-}
+_OUTPUT = {"*": {"*": ["abi"], "": ["ast"]}}
 
 
-def analysed_input() -> dict[str, Any]:
-    """The standard-JSON input of all deployable contracts."""
+def compiled() -> dict[str, Any]:
+    """The compiler's output for all deployable contracts."""
     given = compiler_input(ROOT, *deployable_sources(ROOT))
     sources = {
         f"{LIBRARIES}/{name}" if name.startswith("@") else name: source
@@ -66,19 +54,21 @@ def analysed_input() -> dict[str, Any]:
     sources[GUARD] = {"content": GUARD_AS_SLITHER_READS_IT}
     settings = {
         "evmVersion": given["settings"]["evmVersion"],
-        "optimizer": {"enabled": False},
         "remappings": [f"@openzeppelin/={LIBRARIES}/@openzeppelin/"],
         "outputSelection": _OUTPUT,
     }
-    return {"language": "Solidity", "sources": sources, "settings": settings}
+    output, _ = find_compiler(project=ROOT).compile(
+        {**given, "sources": sources, "settings": settings}
+    )
+    return output
 
 
 def analyse(python: str) -> dict[str, Any]:
     """What `analysis.py` prints in the environment of that interpreter."""
     run = subprocess.run(
-        [python, Path(__file__).with_name("analysis.py"), COMPILER],
+        [python, Path(__file__).with_name("analysis.py"), SOLC_VERSION],
         cwd=ROOT,
-        input=json.dumps(analysed_input()),
+        input=json.dumps(compiled()),
         capture_output=True,
         text=True,
         check=False,

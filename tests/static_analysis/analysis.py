@@ -25,7 +25,7 @@ from slither.detectors.abstract_detector import AbstractDetector
 _NO_CODE = {"object": "", "sourceMap": ""}
 
 
-class Compiled(SolcStandardJson):
+class Compiled(SolcStandardJson):  # type: ignore[misc]
     """The compiler's output: syntax trees and ABIs, without bytecode, which no detector reads."""
 
     def compile(self, crytic_compile: CryticCompile, **kwargs: Any) -> None:

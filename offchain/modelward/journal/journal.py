@@ -98,10 +98,16 @@ class Journal:
     """
 
     def __init__(
-        self, place: str | Path, identity: Identity, *, lease: float = LEASE_SECONDS
+        self,
+        place: str | Path,
+        identity: Identity,
+        *,
+        lease: float = LEASE_SECONDS,
+        beside: bool = False,
     ) -> None:
         """Open the journal at `place` (a path, or a sqlite or postgresql URL), making it where
-        there is none. Leases end after `lease` seconds of silence.
+        there is none. Leases end after `lease` seconds of silence. `beside` a worker that uses it,
+        only reading and `retry` are allowed, and nothing is made.
 
         Raises:
             ConfigurationError: `place` is a URL that cannot hold a journal.
@@ -115,12 +121,19 @@ class Journal:
         self.instance = new_instance()
         self.lease = lease
         self._lock: JournalLock | None = None
-        if self.place.file is not None:
+        self._beside = beside
+        if beside and self.place.file is not None and not self.place.file.exists():
+            raise JournalUnavailable(
+                f"There is no journal {self.place}.", hint="`modelward worker run` makes it."
+            )
+        if self.place.file is not None and not beside:
             _make_private(self.place.file)
             self._lock = JournalLock(self.place.file.with_name(self.place.file.name + ".lock"))
         try:
             self._engine: Engine = open_engine(self.place)
             self._now = clock(self._engine)
+            if beside:
+                return
             with unavailable_on_failure(self.place):
                 migrate(self._engine)
                 with self._engine.begin() as connection:
@@ -143,7 +156,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of leases, database and lock; again is harmless."""
-        if self.shared:
+        if self.shared and not self._beside:
             with contextlib.suppress(JournalUnavailable):
                 self._let_go()
         self._engine.dispose()
@@ -545,6 +558,41 @@ class Journal:
             connection.execute(
                 update(schema.jobs).where(self._job(request_id)).values(reason=_text(reason))
             )
+
+    def retry(self, request_id: RequestId) -> bool:
+        """Have a request that waits, or whose transactions failed, tried again from the start.
+
+        A refusal that was not sent is forgotten. False for one that ended or is in hand.
+        """
+        waits = and_(self._job(request_id), _jobs.state.in_(_UNSENT), _jobs.reason.is_not(None))
+        fresh = {"reason": None, "failures": 0, "attempts": 0}
+        unanswered = {"state": State.CONFIRMED, "refusal": None, "refusal_detail": None}
+        with self._writing() as connection:
+            refused = connection.execute(
+                update(schema.jobs)
+                .where(waits, _jobs.refusal.is_not(None))
+                .values(**fresh, **unanswered)
+            )
+            others = connection.execute(update(schema.jobs).where(waits).values(**fresh))
+            return refused.rowcount + others.rowcount == 1
+
+    def unexplained(self) -> list[RequestId]:
+        """The requests that wait for no reason on record: new ones, and those to be retried."""
+        query = select(_jobs.request_id).where(
+            self._here(_jobs), _jobs.state.in_(_UNSENT), _jobs.reason.is_(None)
+        )
+        with self._reading() as connection:
+            return [RequestId(request_id) for request_id in connection.scalars(query)]
+
+    def jobs(self, *states: State) -> list[Job]:
+        """The jobs in these states, the nearest deadline first."""
+        query = (
+            select(schema.jobs)
+            .where(self._here(_jobs), _jobs.state.in_(states))
+            .order_by(_jobs.deadline, _jobs.request_id)
+        )
+        with self._reading() as connection:
+            return [_read_job(row) for row in connection.execute(query)]
 
     def record_signed(
         self,

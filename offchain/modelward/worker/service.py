@@ -20,6 +20,7 @@ from modelward.errors import (
     JournalUnavailable,
     ReorganisedTooDeep,
     RpcError,
+    SandboxUnavailable,
     Superseded,
     Unavailable,
 )
@@ -37,6 +38,7 @@ from modelward.worker.lanes import Batch, LaneName, Lanes
 from modelward.worker.milestones import Milestone, Observer
 from modelward.worker.settlement import Settlement
 from modelward.worker.versions import VersionReader
+from modelward.worker.vitals import Thresholds, Vitals
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
@@ -45,7 +47,8 @@ _GLANCE = 0.2
 
 _TO_COMPUTE = (State.CONFIRMED, State.COMPUTING)
 _UNMINED = (State.COMPUTED, State.SIGNED, State.SENT)
-_IN_FLIGHT = (*_UNMINED, State.MINED)
+IN_FLIGHT = (*_UNMINED, State.MINED)
+"""The states of requests that have an answer, and no confirmed end yet."""
 
 _log = logging.getLogger(__name__)
 
@@ -160,6 +163,7 @@ class Worker:
         key_files: KeyFiles | None = None,
         sandbox: Sandbox | None = None,
         observer: Observer | None = None,
+        thresholds: Thresholds | None = None,
     ) -> None:
         sender = Sender(chain, account)
         escrow = deployment.escrow
@@ -169,6 +173,8 @@ class Worker:
         self._sandbox = sandbox or Sandbox()
         self._owns_sandbox = sandbox is None
         self._observer = observer
+        self.vitals = Vitals(thresholds or Thresholds())
+        self._account = account.address
         self._passed: list[tuple[Milestone, RequestId]] = []
         self._postponed = _Postponements()
         self._stop: Stop = threading.Event()
@@ -224,7 +230,7 @@ class Worker:
             report = self.step()
             passed += report.passed
             if report.idle:
-                if not self._under_way(*_IN_FLIGHT):
+                if not self._under_way(*IN_FLIGHT):
                     break
                 self._stop.wait(self.chain.network.poll_interval)
         return Report(tuple(passed))
@@ -239,7 +245,7 @@ class Worker:
         Raises `ReorganisedTooDeep` or `JournalUnavailable`.
         """
         self._stop, self._taking = stop, True
-        self._sandbox.start()
+        self._say_isolation()
         self._keep_stepping(stop)
         if patience > 0:
             self._stop, self._taking = _Deadline(patience), False
@@ -248,6 +254,15 @@ class Worker:
         waiting = sum(n for state, n in self.journal.counts().items() if not state.is_end)
         _log.info("stopped; %d requests wait in the journal", waiting)
 
+    def _say_isolation(self) -> None:
+        try:
+            self.vitals.isolation = isolation = self._sandbox.isolation
+        except SandboxUnavailable as error:
+            _log.error("%s", error.message)
+            return
+        level = logging.INFO if isolation.complete else logging.WARNING
+        _log.log(level, "models run with: %s", isolation, extra={"event": "sandbox"})
+
     def _keep_stepping(self, stop: Stop, *only_while: State) -> None:
         """Step until `stop` is set, or only while something is under way in some states."""
         pause = _FIRST_PAUSE
@@ -255,9 +270,13 @@ class Worker:
         while not stop.is_set():
             try:
                 self._step(interval)
-            except (JournalUnavailable, ReorganisedTooDeep):
+            except JournalUnavailable:
+                raise
+            except ReorganisedTooDeep as error:
+                self.vitals.halted(error.message)
                 raise
             except Unavailable as error:
+                self.vitals.failed(error.message)
                 _log.warning("%s Trying again in %g s.", error.message, pause)
                 stop.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
@@ -274,17 +293,20 @@ class Worker:
     def _step(self, patience: float) -> Report:
         """One pass, in which at most `patience` seconds are spent waiting for predictions."""
         self._passed = []
+        self.vitals.turned()
         self._read()
         self._follow()
         self._compute(patience)
         if Report(tuple(self._passed)).at(Milestone.BROADCAST):
             self._follow()
             self._read()
+        self.vitals.look(self.journal, self.chain, self._account)
         return Report(tuple(self._passed))
 
     # --- stages ----------------------------------------------------------------------------------
 
     def _read(self) -> Reading:
+        self._postponed.forget(tuple(self.journal.unexplained()))
         reading = self._intake.read()
         if reading.granted:
             self._postponed.until.clear()
@@ -311,6 +333,7 @@ class Worker:
             if not self._lanes.busy:
                 return
             for batch in self._lanes.finished(min(_GLANCE, max(0.0, until - time.monotonic()))):
+                self.vitals.finished(batch, self._lanes.deaths)
                 tried |= self._record(batch)
             if time.monotonic() >= until:
                 break
@@ -439,9 +462,11 @@ class Worker:
 
     def _observe(self, milestone: Milestone, request_id: RequestId) -> None:
         self._passed.append((milestone, request_id))
+        self.vitals.passed(milestone, request_id)
         if milestone in _LOGGED:
             job = self.journal.job(request_id)
-            _log.info("%s %s", request_id.hex()[:8], _describe(milestone, job))
+            about = {"event": milestone, "request": request_id, "state": job and job.state}
+            _log.info("%s %s", request_id.hex()[:8], _describe(milestone, job), extra=about)
         if self._observer is not None:
             self._observer(milestone, request_id)
 

@@ -119,7 +119,7 @@ def test_a_stop_waits_no_longer_than_its_patience_and_parks_the_rest(market, mak
         stop.set()
         began = time.monotonic()
         running.join(30)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
     assert not running.is_alive()
     assert job(working.journal, placed).state is State.CONFIRMED
 

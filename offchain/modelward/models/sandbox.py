@@ -17,6 +17,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from select import select
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
@@ -118,6 +119,15 @@ class Sandbox:
             SandboxUnavailable: no process can be started.
         """
         self._running_child()
+
+    def has_started(self, within: float) -> bool:
+        """Whether the child, started if there is none, is ready or has failed within seconds.
+
+        Raises:
+            SandboxUnavailable: no process can be started.
+        """
+        child = self._running_child()
+        return child.isolation is not None or bool(select([child.connection], [], [], within)[0])
 
     @property
     def process_id(self) -> int | None:

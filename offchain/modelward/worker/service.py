@@ -256,6 +256,9 @@ class Worker:
 
     def _say_isolation(self) -> None:
         try:
+            while not self._sandbox.has_started(within=_GLANCE):
+                if self._stop.is_set():
+                    return
             self.vitals.isolation = isolation = self._sandbox.isolation
         except SandboxUnavailable as error:
             _log.error("%s", error.message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from eth_abi.abi import decode, encode
 from eth_utils.address import to_checksum_address
 
@@ -18,6 +20,7 @@ def encode_offer(offer: Offer) -> bytes:
     return encode(OFFER_ABI, offer_fields(offer))
 
 
+@lru_cache(maxsize=256)
 def decode_offer(data: bytes) -> Offer:
     """Inverse of `encode_offer`."""
     model_id, version_id, owner, payee, payee_bps, token, fee, verifier = decode(OFFER_ABI, data)
@@ -38,6 +41,7 @@ def encode_request(request: Request) -> bytes:
     return encode(REQUEST_ABI, request_fields(request))
 
 
+@lru_cache(maxsize=4_096)
 def decode_request(data: bytes) -> Request:
     """Inverse of `encode_request`."""
     requester, payer, query = decode(REQUEST_ABI, data)

@@ -466,7 +466,7 @@ class Worker:
     def _observe(self, milestone: Milestone, request_id: RequestId) -> None:
         self._passed.append((milestone, request_id))
         self.vitals.passed(milestone, request_id)
-        if milestone in _LOGGED:
+        if milestone in _LOGGED and _log.isEnabledFor(logging.INFO):
             job = self.journal.job(request_id)
             about = {"event": milestone, "request": request_id, "state": job and job.state}
             _log.info("%s %s", request_id.hex()[:8], _describe(milestone, job), extra=about)

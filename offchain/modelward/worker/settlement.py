@@ -106,7 +106,8 @@ class Settlement:
 
     def _may_share(self, job: Job, head: Block) -> bool:
         return (
-            isinstance(job.answer, Fulfilment)
+            self._policy.batch > 1
+            and isinstance(job.answer, Fulfilment)
             and not job.request.callback_gas
             and not job.failures
             and job.request_id not in self._alone

@@ -128,6 +128,12 @@ class EnvelopeCorrupted(EnvelopeError):
     """It was changed, or the content key is another."""
 
 
+class SealedByFormerOwner(EnvelopeError):
+    """A version was sealed before its model changed hands, with keys its owner does not have."""
+
+    default_hint = "Its owner publishes it anew with `modelward model publish`."
+
+
 class EnvelopeMisplaced(EnvelopeError):
     """It belongs to another chain, contract, resource or key epoch; `what` says which."""
 

@@ -88,11 +88,14 @@ def rotate(
     config: ConfigOption = None,
 ) -> None:
     """Seal what is published under a data key anew, with a key for those with live grants only."""
-    from modelward.cli.rotating import rotate as carry_out
-    from modelward.sdk import connect
+    from modelward.cli.rotating import rotate as rotate_as_owner
     from modelward.sdk.data import DataOwner
 
-    connection = connect(
-        network, account, config=config, default_role="owner", ask_password=ask_password
+    rotate_as_owner(
+        lambda connection: DataOwner(connection).plan_rotation(key),
+        key,
+        yes=yes,
+        network=network,
+        account=account,
+        config=config,
     )
-    carry_out(connection, DataOwner(connection).plan_rotation(key), key, yes=yes)

@@ -107,7 +107,7 @@ def revoke(
     What the grantee was given a key to stays readable for it; `--rotate` seals what is published
     next with another key.
     """
-    from modelward.cli.rotating import rotate as carry_out
+    from modelward.cli.rotating import carry_out
     from modelward.errors import BadInput
     from modelward.sdk import Owner, connect
     from modelward.sdk.data import DataOwner, data_key

@@ -98,6 +98,12 @@ def publish(
     clear: Annotated[
         bool, typer.Option("--clear", help="Store the bundle in clear, for everybody to read.")
     ] = False,
+    registrant: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Who registered the model, if it was transferred to you."
+        ),
+    ] = None,
     network: NetworkOption = None,
     account: AccountOption = None,
     config: ConfigOption = None,
@@ -145,6 +151,7 @@ def publish(
         open=open_,
         private=not clear,
         disputes=disputes,
+        registrant=registrant,
     )
     if json:
         print_json({**_version_document(published.version), "changes": published.changes})
@@ -333,13 +340,17 @@ def rotate(
     config: ConfigOption = None,
 ) -> None:
     """Begin a model's next key epoch, and give its key to those with live grants only."""
-    from modelward.cli.rotating import rotate as carry_out
-    from modelward.sdk import Owner, connect
+    from modelward.cli.rotating import rotate as rotate_as_owner
+    from modelward.sdk import Owner
 
-    connection = connect(
-        network, account, config=config, default_role="owner", ask_password=ask_password
+    rotate_as_owner(
+        lambda connection: Owner(connection).plan_rotation(model),
+        model,
+        yes=yes,
+        network=network,
+        account=account,
+        config=config,
     )
-    carry_out(connection, Owner(connection).plan_rotation(model), model, yes=yes)
 
 
 @app.command()

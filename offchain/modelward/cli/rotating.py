@@ -1,12 +1,15 @@
-"""What a rotation costs, shown before it is paid."""
+"""Rotations, whose cost is shown before it is paid."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from modelward.cli.options import ask_password
 from modelward.errors import BadInput
 
 if TYPE_CHECKING:
@@ -14,12 +17,30 @@ if TYPE_CHECKING:
     from modelward.sdk.rotation import RotationPlan
 
 
-def rotate(connection: Connection, plan: RotationPlan, what: str, *, yes: bool) -> None:
+def rotate(
+    plan: Callable[[Connection], RotationPlan],
+    what: str,
+    *,
+    yes: bool,
+    network: str | None,
+    account: str | None,
+    config: Path | None,
+) -> None:
+    """Connect as an owner, plan the rotation of `what`, and go on as `carry_out`."""
+    from modelward.sdk import connect
+
+    connection = connect(
+        network, account, config=config, default_role="owner", ask_password=ask_password
+    )
+    carry_out(connection, plan(connection), what, yes=yes)
+
+
+def carry_out(connection: Connection, plan: RotationPlan, what: str, *, yes: bool) -> None:
     """Show a plan, have it confirmed unless `yes`, and carry it out.
 
     Raises `BadInput` when nobody is there to confirm.
     """
-    from modelward.sdk.rotation import carry_out
+    from modelward.sdk import rotation
     from modelward.terms import format_amount
 
     for grantee in plan.revoked:
@@ -36,6 +57,6 @@ def rotate(connection: Connection, plan: RotationPlan, what: str, *, yes: bool) 
         if not sys.stdin.isatty():
             raise BadInput("Nothing was sent.", hint="Say --yes to pay that.")
         typer.confirm("Go on?", abort=True)
-    receipts = carry_out(connection, plan)
+    receipts = rotation.carry_out(connection, plan)
     gas = sum(receipt.gas_used for receipt in receipts)
     typer.echo(f"done in block {receipts[-1].block_number}, {gas:,} gas")

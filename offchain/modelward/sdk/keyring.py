@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
-from modelward.chain.events import AccessGranted, KeysRewrapped
+from modelward.chain.events import AccessGranted, KeysRewrapped, OwnershipTransferred
 from modelward.chain.logs import EventReader
 from modelward.deployment import Deployment
-from modelward.errors import EnvelopeError, KeyNotGranted
+from modelward.errors import EnvelopeCorrupted, EnvelopeError, KeyNotGranted, SealedByFormerOwner
 from modelward.sdk.key_files import KeyFiles
 from modelward.sdk.own_keys import OwnKeys
 from modelward.sealing.binding import Binding
@@ -78,13 +78,22 @@ class Keyring:
     def open_bundle(self, owner: Address, version: Version, stored: bytes) -> bytes:
         """A version's bundle in clear, from its stored bytes (whose hash was checked).
 
-        Raises `KeyNotGranted`, or an `EnvelopeError` when it is not sealed as it should be.
+        Raises `KeyNotGranted`, or an `EnvelopeError` when it is not sealed as it should be:
+        `SealedByFormerOwner` for what was published before the model was transferred.
         """
         if version.content_hash == version.bundle_hash:
             return stored
         epoch = Header.decoded(stored).binding.epoch
         key = self.model_key(owner, version.model_id, epoch)
-        return open_envelope(stored, key.content_key(), self.binding(version.model_id, epoch))
+        try:
+            return open_envelope(stored, key.content_key(), self.binding(version.model_id, epoch))
+        except EnvelopeCorrupted as error:
+            if self._changed_hands(version.model_id):
+                raise SealedByFormerOwner(
+                    f"The keys of {owner} do not open this version: an owner the model had before "
+                    "has sealed it."
+                ) from error
+            raise
 
     def open_input(self, owner: Address, model: ModelId, message: bytes) -> bytes:
         """What an input sealed to a model says.
@@ -103,6 +112,12 @@ class Keyring:
         """Where an owner's resource is at home."""
         share = self._deployment.data_share.address
         return Binding(self._chain.chain_id, share, resource, epoch)
+
+    def _changed_hands(self, model: ModelId) -> bool:
+        registry = self._deployment.registry
+        names = {registry.address: registry.name}
+        reader = EventReader(self._chain, names, (OwnershipTransferred,), (model,))
+        return bool(reader.read_all(self._deployment.first_block, self._chain.head().number))
 
     def _unwrapped(self, owner: Address, resource: bytes, newest: int) -> EpochKey | None:
         """The latest key that was wrapped for the account, whichever of its own keys opens it."""

@@ -108,6 +108,7 @@ class Owner(Participant):
         exact: bool | None = None,
         agreement: object = None,
         disputes: DisputeTerms | None = None,
+        registrant: str | None = None,
     ) -> PublishedVersion:
         """Publish a fitted scikit-learn classifier or regressor as a version of the model `name`.
 
@@ -130,6 +131,9 @@ class Owner(Participant):
         With `disputes`, answers are not a worker's word: the program is stored on chain, for
         everybody to read, and whoever holds a request's input can have it re-run there. That takes
         an estimator with an exact program, and `private=False`.
+
+        A model that was transferred to the account goes by the name that its `registrant`, a name
+        or an address, gave it.
 
         Publishing the same again sends nothing and returns the version there is.
 
@@ -162,6 +166,7 @@ class Owner(Participant):
             open=open,
             private=private,
             disputes=disputes,
+            registrant=registrant,
         )
 
     def publish_packaged(
@@ -175,16 +180,20 @@ class Owner(Participant):
         open: bool | None = None,  # noqa: A002
         private: bool = True,
         disputes: DisputeTerms | None = None,
+        registrant: str | None = None,
     ) -> PublishedVersion:
         """Publish what `modelward.pipeline.package` made, as `publish` does.
 
-        Raises `InvalidTerms`, `ThresholdNotMet`, `StoreUnavailable`, or with `disputes`
-        `NoExactProgram`, or `ContractRefused` for a program that does not fit.
+        Raises `InvalidTerms`, `UnknownModel`, `ThresholdNotMet`, `StoreUnavailable`, or with
+        `disputes` `NoExactProgram`, or `ContractRefused` for a program that does not fit.
         """
         name = packaged.name
         if disputes is not None:
             _check_disputable(packaged, private)
-        model = model_id(self.address, name)
+        if registrant is None:
+            model = model_id(self.address, name)
+        else:
+            model = self._model(f"{registrant}/{name}")
         state = self._state(model)
         if state is not None and state.retired:
             raise InvalidTerms(

@@ -38,7 +38,8 @@ def current_model_key(connection: Connection, model: ModelId) -> EpochKey | None
         raise InvalidTerms(
             f"The model's service key, of epoch {service.epoch}, is not one of "
             f"{connection.account_name}'s.",
-            hint="`modelward model rotate` sets one that is.",
+            hint="`modelward model rotate` sets one that is. After a transfer, publish private "
+            "versions anew: a former owner sealed them.",
         )
     return key
 

@@ -474,7 +474,7 @@ class ContentMissing(StoreUnavailable):
 
 
 class ReorganisedTooDeep(Unavailable):
-    """A reorganisation reaches below everything the worker remembers of the chain."""
+    """A reorganisation reaches deeper below the confirmed head than a worker follows."""
 
     default_hint = "Make sure of the RPC endpoint, then start again with a new --journal."
 

@@ -98,6 +98,7 @@ QUESTIONS: dict[str, Question] = {
     "eth_getBalance": lambda chain, world: chain.balance(world.receipt.sender, 2),
     "eth_getBlockByHash": lambda chain, world: chain.block(world.receipt.block_hash),
     "eth_getBlockByNumber": lambda chain, _: chain.block(2),
+    "eth_getBlockReceipts": lambda chain, _: chain.rpc("eth_getBlockReceipts", ["0x2"]),
     "eth_getCode": lambda chain, world: chain.code(world.receipt.to or ""),
     "eth_getLogs": lambda chain, world: chain.rpc(
         "eth_getLogs", [{"fromBlock": "0x0", "toBlock": "0x2", "address": world.receipt.to}]

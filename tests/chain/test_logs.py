@@ -1,15 +1,18 @@
 """`EventReader`: every block is read, in order, whatever ranges the node allows."""
 
 import itertools
+import math
 from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from web3.providers import BaseProvider
 
 from modelward.chain.connection import Chain
 from modelward.chain.events import AccessGranted, AccessRevoked
-from modelward.chain.logs import EventReader
+from modelward.chain.logs import EventReader, RangeWidth
 from modelward.errors import RpcError, RpcUnavailable
 
 
@@ -190,3 +193,136 @@ def test_logs_that_were_not_asked_for_are_the_endpoints_fault(
         endpoint.faults = [{"result": result}]
         with pytest.raises(RpcUnavailable, match="not asked for"):
             reader(remote, deployment).read_all(0, 1)
+
+
+# --- widths --------------------------------------------------------------------------------------
+
+
+def read_through(blocks: int, limit: int, widest: int = 2_000, reason: str = "limit") -> int:
+    """Read so many blocks from a node that allows `limit` at once; how often it was asked."""
+    width, asked, done = RangeWidth(widest), 0, 0
+    while done < blocks:
+        wanted = min(width.current, blocks - done)
+        asked += 1
+        if wanted > limit:
+            width.refused(wanted, reason)
+        else:
+            width.accepted(wanted)
+            done += wanted
+    return asked
+
+
+@given(limit=st.integers(1, 3_000), blocks=st.integers(1, 20_000))
+def test_whatever_a_node_allows_few_requests_are_refused(limit, blocks):
+    needed = math.ceil(blocks / min(limit, 2_000))
+    assert read_through(blocks, limit) <= 1.5 * needed + 30
+
+
+@pytest.mark.parametrize("limit", [1, 10, 100, 1_000])
+def test_a_limit_is_found_and_kept_to(limit):
+    width = RangeWidth(2_000)
+    for _ in range(50):
+        if width.current > limit:
+            width.refused(width.current, "block range too large")
+        else:
+            width.accepted(width.current)
+    assert width.current == limit
+
+
+@pytest.mark.parametrize(
+    ("reason", "width"),
+    [
+        ("You can make eth_getLogs requests with up to a 10 block range.", 10),
+        ("You can make eth_getLogs requests with up to a 1K block range.", 1_000),
+        ("eth_getLogs is limited to a 1,000 blocks range", 1_000),
+        ("exceed maximum block range: 500", 500),
+        ("ranges over 100 blocks are not supported on freetier", 100),
+        ("query exceeds max block range 1000", 1_000),
+        ("query returned more than 10000 results. Try with this block range [0x10, 0x1f].", 16),
+        ("block range is too wide", 1_000),
+        ("query returned more than 10000 results", 1_000),
+        ("response size should not exceed 10485760 bytes", 1_000),
+        ("Log response size exceeded. this block range should work: [0x0, 0x63]", 100),
+        ("Block range limit exceeded.", 1_000),
+    ],
+)
+def test_a_width_that_a_refusal_names_is_taken_at_once(reason, width):
+    ranges = RangeWidth(2_000)
+    ranges.refused(2_000, reason)
+    assert ranges.current == width
+
+
+def test_a_limit_that_passes_is_forgotten(monkeypatch):
+    ranges = RangeWidth(1_000)
+    ranges.refused(1_000, "query returned more than 10000 results")
+    for _ in range(200):
+        ranges.accepted(ranges.current)
+    assert ranges.current == 1_000
+
+
+# --- logs that are not as they should be ---------------------------------------------------------
+
+
+@pytest.fixture
+def lying(chain, deployment, history):
+    """What a reader makes of the answer to `eth_getLogs`, changed."""
+
+    def read_changed(change):
+        class Liar(BaseProvider):
+            def make_request(self, method: Any, params: Any) -> Any:
+                answer = chain.provider.make_request(method, params)
+                if method == "eth_getLogs":
+                    answer = {**answer, "result": change(answer["result"])}
+                return answer
+
+        liar = Chain(chain.network, Liar())
+        return reader(liar, deployment).read_all(0, history)
+
+    return read_changed
+
+
+def test_logs_given_twice_out_of_order_or_taken_back_are_read_once(
+    chain, deployment, history, lying
+):
+    def disorder(logs):
+        gone = [{**log, "removed": True, "blockHash": "0x" + 64 * "e"} for log in logs]
+        return [*reversed(logs), *gone, *logs]
+
+    assert lying(disorder) == reader(chain, deployment).read_all(0, history)
+
+
+def test_two_logs_in_one_place_are_the_endpoints_fault(lying):
+    with pytest.raises(RpcUnavailable, match="two logs for one place"):
+        lying(lambda logs: [*logs, {**logs[0], "data": "0x00"}])
+
+
+def test_a_block_with_more_logs_than_a_node_gives_is_read_one_kind_at_a_time(
+    chain, deployment, history
+):
+    class Stingy(BaseProvider):
+        def make_request(self, method: Any, params: Any) -> Any:
+            wide = method == "eth_getLogs" and (
+                len(params[0]["address"]) > 1 or len(params[0]["topics"][0]) > 1
+            )
+            if wide:
+                error = {"code": -32005, "message": "query returned more than 1 results"}
+                return {"jsonrpc": "2.0", "id": 1, "error": error}
+            return chain.provider.make_request(method, params)
+
+    kinds = (AccessGranted, AccessRevoked)
+    events = reader(Chain(chain.network, Stingy()), deployment, *kinds).read_all(0, history)
+    assert events == reader(chain, deployment, *kinds).read_all(0, history)
+
+
+def test_the_bloom_filter_announces_every_block_with_logs(chain, deployment, history):
+    events = reader(chain, deployment)
+    with_logs = {event.block_number for event in events.read_all(0, history)}
+    announced = {n for n in range(history + 1) if events.may_concern(chain.block(n))}
+    assert with_logs <= announced < set(range(history + 1))
+
+
+def test_a_block_is_read_by_its_hash(chain, deployment, history):
+    everything = reader(chain, deployment).read_all(0, history)
+    (block,) = {event.block_number for event in everything[-1:]}
+    found = reader(chain, deployment).read_block(chain.block(block))
+    assert found == tuple(event for event in everything if event.block_number == block)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 import pytest
 
+from modelward.chain.connection import Chain
 from modelward.errors import RpcUnavailable
-from modelward.journal import State
+from modelward.journal import Journal, State
 from modelward.terms import RequestStatus
-from modelward.worker import Milestone
+from modelward.worker import Milestone, identity_of
+from modelward.worker.intake import Intake
 
 from .trading import failing, job
 
@@ -161,3 +166,125 @@ def test_logs_read_while_the_chain_changed_are_read_again(
     working.drain()
     assert job(working.journal, placed).state is State.FINAL
     assert working.journal.job(dropped.id) is None
+
+
+# --- an endpoint that has not seen everything yet ------------------------------------------------
+
+
+@pytest.fixture
+def reading(deployment, worker, endpoint, tmp_path):
+    """`reading(log_range=3)`: an intake on a new journal, and the journal."""
+    opened = []
+
+    def start(**network):
+        chain = Chain(replace(deployment.chain.network, **network), endpoint)
+        there = replace(deployment, chain=chain)
+        identity = identity_of(chain, there, worker.account)
+        journal = Journal(tmp_path / f"{len(opened)}.sqlite", identity)
+        opened.append(journal)
+        return Intake(chain, there, worker.address, journal), journal
+
+    yield start
+    for journal in opened:
+        journal.close()
+
+
+def empty(*_):
+    """The answer of a node that has not got that far."""
+    return {"jsonrpc": "2.0", "id": 1, "result": []}
+
+
+def empty_for_ranges(endpoint):
+    def answer(honest):
+        by_hash = "blockHash" in endpoint.calls[-1][1][0]
+        return honest() if by_hash else empty()
+
+    return answer
+
+
+def test_logs_that_a_range_left_out_are_found_by_the_headers_filter(
+    market, model, trained, reading, endpoint
+):
+    intake, journal = reading()
+    intake.read()
+    placed = market.place(model, trained.row)
+    endpoint.faults["eth_getLogs"] = empty_for_ranges(endpoint)
+
+    assert intake.read().placed == (placed.id,)
+    assert journal.job(placed.id).state is State.CONFIRMED
+
+
+def test_logs_that_no_query_gives_are_found_in_the_receipts(
+    market, model, trained, reading, endpoint
+):
+    intake, _ = reading()
+    placed = market.place(model, trained.row)
+    endpoint.faults["eth_getLogs"] = empty
+
+    assert intake.read().placed == (placed.id,)
+
+
+def test_a_node_that_does_not_know_the_block_yet_moves_no_cursor(
+    market, model, trained, reading, endpoint
+):
+    intake, journal = reading()
+    intake.read()
+    before = journal.cursor()
+    placed = market.place(model, trained.row)
+
+    def lag(honest):
+        by_hash = "blockHash" in endpoint.calls[-1][1][0]
+        return failing("unknown block")(honest) if by_hash else empty()
+
+    endpoint.faults["eth_getLogs"] = lag
+    for _ in range(3):
+        with pytest.raises(Exception, match="unknown block"):
+            intake.read()
+        assert journal.cursor() == before
+
+    endpoint.faults.clear()
+    assert intake.read().placed == (placed.id,)
+
+
+def test_a_block_with_nothing_of_ours_costs_no_further_question(model, reading, endpoint, devchain):
+    intake, _ = reading()
+    intake.read()
+    devchain.mine(3)
+    endpoint.calls.clear()
+    intake.read()
+    assert endpoint.asked.count("eth_getLogs") == 1
+    assert "eth_getBlockReceipts" not in endpoint.asked
+
+
+# --- events more than once, out of order, taken back ---------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_disordered_events_are_counted_once(
+    market, model, trained, reading, endpoint, devchain, seed
+):
+    """Each seed disorders the answers about the same story in its own way."""
+    chance = random.Random(seed)
+    placed = [market.place(model, bytes([n]), lifetime=60) for n in range(4)]
+    devchain.increase_time(100)
+    for each in placed[:2]:
+        market.requester.send(market.escrow.refund(each.id))
+    placed.append(market.place(model, trained.row))
+
+    def disorder(honest):
+        answer = honest()
+        logs = [log for log in answer["result"] for _ in range(chance.randint(1, 3))]
+        gone = "0x" + chance.randbytes(32).hex()
+        logs += [{**log, "removed": True, "blockHash": gone} for log in logs]
+        chance.shuffle(logs)
+        return {**answer, "result": logs}
+
+    endpoint.faults["eth_getLogs"] = disorder
+    intake, journal = reading(log_range=chance.choice([1, 2, 5, 2_000]))
+    new = [*intake.read().placed, *intake.read().placed]
+
+    assert len(new) == len(set(new))
+    assert journal.job(placed[-1].id).state is State.CONFIRMED
+    ended = {journal.job(each.id) for each in placed[:2]}
+    assert all(job is None or job.state is State.EXPIRED for job in ended)
+    assert journal.job_ids(State.CONFIRMED) == [placed[-1].id]

@@ -156,6 +156,41 @@ def test_below_everything_remembered_the_worker_halts_and_sends_nothing(
     assert not working.journal.transactions(TransactionState.SIGNED)
 
 
+def test_deeper_than_the_network_says_every_worker_halts_for_good(
+    market, model, trained, make_worker, worker, reorganise, devchain, caplog
+):
+    working = make_worker(network={"reorg_depth": 3})
+    for _ in range(4):
+        devchain.mine(1)
+        working.step()
+    reorganise(5)
+    placed = market.place(model, trained.row)
+
+    for _ in range(2):
+        with pytest.raises(ReorganisedTooDeep, match="more than 3 confirmed blocks"):
+            working.step()
+        working = make_worker(network={"reorg_depth": 100})
+
+    assert any(record.levelname == "CRITICAL" for record in caplog.records)
+    assert "more than 3 confirmed blocks" in working.journal.halted()
+    assert market.status(placed) is RequestStatus.OPEN
+    assert not working.journal.transactions(*TransactionState)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_as_deep_as_the_network_says_is_followed(
+    market, model, trained, make_worker, reorganise, devchain, depth
+):
+    working = make_worker(network={"reorg_depth": 3})
+    for _ in range(4):
+        devchain.mine(1)
+        working.step()
+    reorganise(depth)
+    placed = market.place(model, trained.row)
+    working.drain()
+    assert market.status(placed) is RequestStatus.FULFILLED
+
+
 def test_a_node_that_lags_behind_is_not_taken_for_a_reorganisation(
     market, model, trained, make_worker, devchain
 ):

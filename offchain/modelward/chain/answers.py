@@ -24,6 +24,7 @@ NULLABLE: Final = frozenset(
     {
         "eth_getBlockByHash",
         "eth_getBlockByNumber",
+        "eth_getBlockReceipts",
         "eth_getTransactionByHash",
         "eth_getTransactionReceipt",
     }
@@ -55,6 +56,17 @@ def _logs(_: Sequence[Any], result: Any) -> str | None:
     except RpcUnavailable:
         return "a list of logs"
     return None
+
+
+def _receipts(_: Sequence[Any], result: Any) -> str | None:
+    if result is None:
+        return None
+    listed = isinstance(result, list) and all(
+        isinstance(receipt, dict) and isinstance(receipt.get("logs"), list) for receipt in result
+    )
+    if not listed:
+        return "a list of receipts"
+    return _logs((), [entry for receipt in result for entry in receipt["logs"]])
 
 
 def _block_by_number(params: Sequence[Any], result: Any) -> str | None:
@@ -122,6 +134,7 @@ _CHECKS: Final[Mapping[str, _Check]] = {
     "eth_getBalance": _number,
     "eth_getBlockByHash": _block_by_hash,
     "eth_getBlockByNumber": _block_by_number,
+    "eth_getBlockReceipts": _receipts,
     "eth_getCode": _bytes,
     "eth_getLogs": _logs,
     "eth_getTransactionByHash": _transaction,

@@ -26,7 +26,16 @@ _LONGEST_WISH = 600.0
 _WEIGHT = 0.2
 """How much the newest request counts in an endpoint's score."""
 _LIMITED = frozenset({-32005, -32029, 429})
-_TOO_FAST = ("rate", "too many requests", "per second", "request limit", "throughput", "capacity")
+_TOO_FAST = (
+    "rate limit",
+    "rate exceed",
+    "request rate",
+    "too many requests",
+    "per second",
+    "request limit",
+    "throughput",
+    "capacity",
+)
 
 _log = logging.getLogger(__name__)
 
@@ -181,5 +190,10 @@ def _is_throttled(fault: Any) -> bool:
     """Whether it is about too many requests, not about one that asks for too much."""
     if not isinstance(fault, dict) or fault.get("code") not in _LIMITED:
         return False
-    reason = str(fault.get("message")).lower()
-    return any(phrase in reason for phrase in _TOO_FAST)
+    return says_too_fast(str(fault.get("message")))
+
+
+def says_too_fast(reason: str) -> bool:
+    """Whether a refusal is about how often something was asked, rather than for how much."""
+    words = reason.lower()
+    return any(phrase in words for phrase in _TOO_FAST)

@@ -1,13 +1,16 @@
 """Intake: reads the escrow's events up to the confirmed head into the journal.
 
 Requests begin and end here and nowhere else: what another stage did counts once a confirmed block
-says so.
+says so. Logs are believed when the headers they name are the chain's; near the head, where a node
+may not have them all yet, each header's bloom filter tells of logs that an answer left out.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
 from modelward.chain.connection import Block, Chain
 from modelward.chain.events import (
@@ -18,12 +21,15 @@ from modelward.chain.events import (
     InferenceRefused,
     InferenceRequested,
 )
-from modelward.chain.logs import EventReader
+from modelward.chain.logs import EventRange, EventReader
 from modelward.commitments import request_id
 from modelward.deployment import Deployment
 from modelward.errors import ReorganisedTooDeep, RpcUnavailable
-from modelward.journal import Checkpoint, Ending, Journal, Placement, State
+from modelward.journal import Checkpoint, Ending, Journal, Lease, Placement, State
 from modelward.terms import ZERO_ADDRESS, Address, RefusalReason, RequestId
+
+WATCHED = 64
+"""Blocks below the confirmed head in which a log that an answer left out is looked for."""
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +63,7 @@ class Intake:
         self._account = account
         self._journal = journal
         self._escrow = deployment.escrow.address
+        self._accounts = frozenset({account})
         self._first_block = deployment.first_block
         self._reader = EventReader(
             chain,
@@ -76,32 +83,86 @@ class Intake:
     def read(self) -> Reading:
         """Read from the cursor to the confirmed head, one journal transaction a block range.
 
+        Where several workers share the journal, one of them reads for all; the others read nothing.
+
         Raises:
-            ReorganisedTooDeep: none of the blocks remembered is in the chain any more.
+            ReorganisedTooDeep: the chain was reorganised deeper than is followed, now or before;
+                the journal is halted.
             RpcUnavailable, RpcError: the endpoint failed, or the chain changed meanwhile; what
                 was read before is kept.
         """
+        if (halted := self._journal.halted()) is not None:
+            raise ReorganisedTooDeep(halted)
+        if not self._journal.hold(Lease.READING):
+            return Reading()
         confirmed = self._chain.confirmed_head()
         rewound = self._rewind_if_reorganised(confirmed)
         reading = Reading(rewound=tuple(rewound))
         cursor = self._journal.cursor() or self._start(confirmed)
         first = self._first_block if cursor is None else cursor.number + 1
+        self._accounts = self._journal.accounts() if first <= confirmed.number else frozenset()
         for part in self._reader.read(first, confirmed.number):
-            last = self._still_there(confirmed, part.last)
-            if any(e.block_hash != last.hash for e in part.events if e.block_number == part.last):
-                raise RpcUnavailable("The RPC endpoint gave logs of another block.")
+            headers = self._headers(part, confirmed, cursor)
+            events = self._tied(part, headers)
+            last = headers[part.last]
+            cursor = Checkpoint(last.number, last.hash, last.timestamp)
             advance = self._journal.advance(
-                part.first,
-                Checkpoint(last.number, last.hash, last.timestamp),
-                placed=[p for event in part.events if (p := self._placement(event)) is not None],
-                ended=[e for event in part.events if (e := self._ending(event)) is not None],
+                part.first, cursor, placed=self.placements(events), ended=self.endings(events)
             )
             granted = any(
                 isinstance(event, AccessGranted) and event.grantee == self._account
-                for event in part.events
+                for event in events
             )
             reading += Reading(advance.placed, advance.ended, granted=granted)
         return reading
+
+    def placements(self, events: Iterable[Event]) -> list[Placement]:
+        """The requests among these events that a worker on this journal may answer.
+
+        Raises `RpcUnavailable` when one has another id than its terms.
+        """
+        return [p for event in events if (p := self._placement(event)) is not None]
+
+    def endings(self, events: Iterable[Event]) -> list[Ending]:
+        """The ends of requests among these events."""
+        return [e for event in events if (e := self._ending(event)) is not None]
+
+    def _headers(
+        self, part: EventRange, confirmed: Block, cursor: Checkpoint | None
+    ) -> dict[int, Block]:
+        """The headers that the events of a range rest on, found to belong to one chain.
+
+        They are those of blocks with events, of the range's last block, and of all blocks near the
+        confirmed head.
+        """
+        numbers = {event.block_number for event in part.events} | {part.last}
+        numbers.update(range(max(part.first, confirmed.number - WATCHED + 1), part.last + 1))
+        headers = {
+            number: confirmed if number == confirmed.number else self._chain.block(number)
+            for number in sorted(numbers)
+        }
+        linked = {} if cursor is None else {cursor.number: cursor.hash}
+        linked |= {number: header.hash for number, header in headers.items()}
+        changed = any(
+            linked.get(number - 1, header.parent_hash) != header.parent_hash
+            for number, header in headers.items()
+        )
+        if changed or self._chain.block(confirmed.number).hash != confirmed.hash:
+            raise RpcUnavailable("The chain changed while its logs were read; they are read again.")
+        return headers
+
+    def _tied(self, part: EventRange, headers: Mapping[int, Block]) -> list[Event]:
+        """The events of a range, once their blocks are the chain's and none is missing near its
+        head."""
+        if any(event.block_hash != headers[event.block_number].hash for event in part.events):
+            raise RpcUnavailable("The RPC endpoint gave logs of another block.")
+        by_block: dict[int, list[Event]] = {}
+        for event in part.events:
+            by_block.setdefault(event.block_number, []).append(event)
+        for number, header in headers.items():
+            if number not in by_block and self._reader.may_concern(header):
+                by_block[number] = list(self._reader.read_block(header))
+        return [event for number in sorted(by_block) for event in by_block[number]]
 
     def _start(self, confirmed: Block) -> Checkpoint | None:
         """Remember the block before the deployment, to go back to until there are newer ones."""
@@ -114,38 +175,44 @@ class Intake:
         return start
 
     def _rewind_if_reorganised(self, confirmed: Block) -> list[RequestId]:
-        reorganised = False
-        for checkpoint in self._journal.checkpoints():
+        """Go back to the newest block remembered that is still in the chain.
+
+        Raises:
+            ReorganisedTooDeep: it is deeper than the network's `reorg_depth`, or there is none.
+        """
+        checkpoints = self._journal.checkpoints()
+        dropped: Checkpoint | None = None
+        for checkpoint in checkpoints:
             if checkpoint.number > confirmed.number:
                 continue  # the endpoint lags behind, or the chain is shorter: too early to tell
             there = confirmed
             if checkpoint.number < confirmed.number:
                 there = self._chain.block(checkpoint.number)
             if there.hash == checkpoint.hash:
-                if not reorganised:
+                if dropped is None:
                     return []
                 _log.warning("reorganisation: back to block %d", checkpoint.number)
                 return self._journal.rewind(checkpoint)
-            reorganised = True
-        if reorganised:
-            raise ReorganisedTooDeep(
-                "The chain was reorganised below every block this worker remembers; "
-                "nothing is sent until somebody has looked at it."
-            )
+            dropped = checkpoint
+            if checkpoints[0].number - dropped.number >= self._chain.network.reorg_depth:
+                self._halt(f"more than {self._chain.network.reorg_depth} confirmed blocks")
+        if dropped is not None:
+            self._halt("every block this worker remembers")
         return []
 
-    def _still_there(self, confirmed: Block, number: int) -> Block:
-        """The block `number`, once sure that all logs up to it were read from one chain."""
-        there = confirmed if number == confirmed.number else self._chain.block(number)
-        if self._chain.block(confirmed.number).hash != confirmed.hash:
-            raise RpcUnavailable("The chain changed while its logs were read; they are read again.")
-        return there
+    def _halt(self, what: str) -> NoReturn:
+        reason = (
+            f"A reorganisation dropped {what}; nothing is sent until somebody has looked at it."
+        )
+        _log.critical("%s", reason)
+        self._journal.halt(reason)
+        raise ReorganisedTooDeep(reason)
 
     def _placement(self, event: Event) -> Placement | None:
         if not isinstance(event, InferenceRequested):
             return None
         offer, request = event.offer, event.request
-        if request.worker not in (ZERO_ADDRESS, self._account):
+        if request.worker != ZERO_ADDRESS and request.worker not in self._accounts:
             return None
         own_id = request_id(offer, request, chain_id=self._chain.chain_id, escrow=self._escrow)
         if own_id != event.request_id:
@@ -165,11 +232,11 @@ class Intake:
     def _ending(self, event: Event) -> Ending | None:
         match event:
             case InferenceFulfilled():
-                ours = event.worker == self._account
+                ours = event.worker in self._accounts
                 state = State.FINAL if ours else State.LOST
                 reason = None if ours else f"answered by {event.worker}"
             case InferenceRefused():
-                ours = event.worker == self._account
+                ours = event.worker in self._accounts
                 state = State.REFUSED if ours else State.LOST
                 why = RefusalReason.of(event.reason).name
                 reason = why if ours else f"refused by {event.worker}: {why}"

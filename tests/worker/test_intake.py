@@ -174,7 +174,7 @@ def test_logs_read_while_the_chain_changed_are_read_again(
 @pytest.fixture
 def reading(deployment, worker, endpoint, tmp_path):
     """`reading(log_range=3)`: an intake on a new journal, and the journal."""
-    opened = []
+    opened: list[Journal] = []
 
     def start(**network):
         chain = Chain(replace(deployment.chain.network, **network), endpoint)

@@ -246,10 +246,11 @@ class Worker:
         """
         self._stop, self._taking = stop, True
         self._say_isolation()
-        self._keep_stepping(stop)
-        if patience > 0:
-            self._stop, self._taking = _Deadline(patience), False
-            self._keep_stepping(self._stop, *_UNMINED)
+        with self.journal.beating():
+            self._keep_stepping(stop)
+            if patience > 0:
+                self._stop, self._taking = _Deadline(patience), False
+                self._keep_stepping(self._stop, *_UNMINED)
         self.journal.release(self._lanes.request_ids)
         waiting = sum(n for state, n in self.journal.counts().items() if not state.is_end)
         _log.info("stopped; %d requests wait in the journal", waiting)
@@ -297,6 +298,7 @@ class Worker:
         """One pass, in which at most `patience` seconds are spent waiting for predictions."""
         self._passed = []
         self.vitals.turned()
+        self.journal.heartbeat()
         self._read()
         self._follow()
         self._compute(patience)

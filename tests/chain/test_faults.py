@@ -117,7 +117,7 @@ QUESTIONS: dict[str, Question] = {
 CARRIED_OUT = (Fault.TRUNCATED, Fault.WRONG_ID, Fault.LOST_REPLY)
 """Faults of which the node knows nothing: it did what it was asked."""
 
-SIGNING = {"eth_accounts", "eth_sendTransaction", "eth_signTransaction"}
+SIGNING = {"eth_accounts", "eth_sendTransaction", "eth_signTransaction", "eth_signTypedData_v4"}
 """Methods of whoever holds a key, which is no endpoint of a chain."""
 
 every_method = pytest.mark.parametrize("method", QUESTIONS)

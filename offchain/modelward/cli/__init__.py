@@ -51,6 +51,7 @@ NOUNS: dict[str, Noun] = {
     "model": Noun("modelward.cli.model:app", "Publish models, look at them, retire them."),
     "grant": Noun("modelward.cli.grant:app", "Say who may use and who may serve a model."),
     "request": Noun("modelward.cli.request:app", "Request predictions, check them, be refunded."),
+    "keeper": Noun("modelward.cli.keeper:app", "Do what anybody may do for everybody."),
     "bench": Noun("modelward.cli.bench:app", "Measure what modelward costs."),
     "drill": Noun("modelward.cli.drill:run_drill", "Put a worker through everything bad."),
     "data": Noun("modelward.cli.data:app", "Share files, sealed for those granted them."),

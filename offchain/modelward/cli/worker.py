@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from modelward.cli.interrupts import stop_on_signal
 from modelward.cli.options import (
     AccountOption,
     ConfigOption,
@@ -128,7 +128,7 @@ def run_worker(
     with _employed(
         network, account, store, gateway, journal, config, changes, thresholds
     ) as running:
-        stop = _stop_on_signal()
+        stop = stop_on_signal()
         with _observed(running, metrics_port):
             if once:
                 running.drain(stop)
@@ -164,7 +164,7 @@ def drain(
     from modelward.worker.service import IN_FLIGHT
 
     log_to(sys.stderr, log_format)
-    stop = _stop_on_signal()
+    stop = stop_on_signal()
     timer = threading.Timer(timeout, stop.set)
     timer.daemon = True
     timer.start()
@@ -473,19 +473,3 @@ def _introduce(deployment: Deployment, account: Account, journal: Journal) -> No
     else:
         typer.echo("note     no encryption key: `modelward key register` lets owners of private")
         typer.echo("         models grant SERVE to this account")
-
-
-def _stop_on_signal() -> threading.Event:
-    """An event that the first SIGINT or SIGTERM sets; the second one acts as usual."""
-    stop = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    usual = {number: signal.getsignal(number) for number in numbers}
-
-    def ask_to_stop(*_: object) -> None:
-        stop.set()
-        for number, handler in usual.items():
-            signal.signal(number, handler)
-
-    for number in numbers:
-        signal.signal(number, ask_to_stop)
-    return stop

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from modelward.chain.fees import Fees
 from modelward.journal import State
-from modelward.terms import GWEI, RequestStatus
+from modelward.terms import ETHER, GWEI, RequestStatus
 from modelward.worker import Milestone, Policy
 
-from .trading import FEE, PAYEE_BPS, job
+from .trading import FEE, PAYEE_BPS, failing, job, why
 
+OPEN = RequestStatus.OPEN
 WORKERS_SHARE = FEE - FEE * PAYEE_BPS // 10_000
 
 
@@ -163,3 +167,110 @@ def test_what_another_worker_answered_is_lost_not_answered_again(
 
     lost = job(worker.journal, placed)
     assert (lost.state, lost.reason) == (State.LOST, f"answered by {outsider.address}")
+
+
+# --- what it costs -------------------------------------------------------------------------------
+
+
+def test_computing_counts_among_the_costs(market, model, trained, make_worker):
+    placed = market.place(model, trained.row)
+    worker = make_worker(policy=Policy(compute_cost=WORKERS_SHARE))
+    worker.step()
+    assert "of computing and pays" in reason(worker, placed)
+
+
+@given(
+    cost=st.integers(0, 2 * WORKERS_SHARE),
+    computing=st.integers(0, WORKERS_SHARE),
+    count=st.integers(1, 64),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_answer_is_sent_that_costs_a_wei_more_than_it_pays(priced_job, cost, computing, count):
+    admission, job_ = priced_job
+    admission.policy = Policy(compute_cost=computing)
+    refused = admission.unprofitable([job_] * count, cost)
+    assert (refused is None) == (cost + computing * count <= WORKERS_SHARE * count)
+
+
+@pytest.fixture
+def priced_job(market, model, trained, make_worker):
+    placed = market.place(model, trained.row)
+    working = make_worker(policy=Policy(min_pay=FEE))
+    working.step()
+    return working._admission, job(working.journal, placed)
+
+
+def test_an_answer_is_held_back_when_gas_has_become_too_dear_since_it_was_computed(
+    market, model, trained, make_worker, endpoint, worker, monkeypatch
+):
+    placed = market.place(model, trained.row)
+    endpoint.faults["eth_getBalance"] = failing("not now")
+    make_worker().step()
+    endpoint.faults.clear()
+    monkeypatch.setattr("modelward.worker.admission.choose_fees", lambda *_: Fees(10**15, 10**12))
+
+    working = make_worker()
+    working.step()
+
+    assert worker.nonce() == 0
+    assert job(working.journal, placed).state is State.COMPUTED
+    assert "answering costs about" in why(working.journal, placed)
+
+
+# --- limits per requester ------------------------------------------------------------------------
+
+
+def test_a_requester_has_so_many_requests_answered_in_a_period(
+    market, model, trained, make_worker, devchain
+):
+    requests = [market.place(model, trained.row, lifetime=t) for t in (6_000, 7_000, 8_000)]
+    policy = Policy(max_requests=2, period=3_600)
+    worker = make_worker(policy=policy)
+    worker.drain()
+    assert [market.status(each) for each in requests] == [*[RequestStatus.FULFILLED] * 2, OPEN]
+    assert "has had 2 requests answered within 3600 s" in reason(worker, requests[2])
+
+    again = make_worker(policy=policy)  # which knows what the one before it has done
+    again.drain()
+    assert market.status(requests[2]) is OPEN
+
+    devchain.increase_time(3_700)
+    make_worker(policy=policy).drain()
+    assert market.status(requests[2]) is RequestStatus.FULFILLED
+
+
+def test_the_gas_for_one_requester_has_a_limit(market, model, trained, make_worker, worker):
+    first, second = (market.place(model, trained.row, lifetime=t) for t in (6_000, 7_000))
+    working = make_worker(policy=Policy(max_spend=WORKERS_SHARE // 4))
+    working.drain()
+    assert market.status(first) is RequestStatus.FULFILLED
+    assert "the gas for its requester would come to" in reason(working, second)
+
+
+def test_one_requesters_limit_is_not_anothers(market, model, trained, make_worker, outsider):
+    first = market.place(model, trained.row)
+    market.requester = outsider
+    second = market.place(model, trained.row, requester=outsider.address, payer=outsider.address)
+    make_worker(policy=Policy(max_requests=1)).drain()
+    assert {market.status(each) for each in (first, second)} == {RequestStatus.FULFILLED}
+
+
+@pytest.mark.parametrize(("budget", "refused"), [(0, 0), (10**14, 1), (ETHER, 3)])
+def test_beyond_the_budget_for_refusals_requests_are_left_to_expire(
+    market, model, trained, make_worker, devchain, budget, refused
+):
+    bad = [market.place(model, b"", lifetime=t) for t in (6_000, 7_000, 8_000)]
+    good = market.place(model, trained.row, lifetime=9_000)
+    worker = make_worker(policy=Policy(refusal_budget=budget))
+
+    worker.drain()
+
+    assert market.status(good) is RequestStatus.FULFILLED
+    statuses = [market.status(each) for each in bad]
+    assert statuses == [RequestStatus.REFUSED] * refused + [OPEN] * (3 - refused)
+    for each in bad[refused:]:
+        assert "left to expire rather than refused: refusals" in why(worker.journal, each)
+    devchain.increase_time(8_100)
+    worker.drain()
+    ends = {job(worker.journal, each).state for each in bad}
+    assert ends <= {State.REFUSED, State.EXPIRED}

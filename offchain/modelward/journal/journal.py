@@ -269,6 +269,17 @@ class Journal:
         with self._reading() as connection:
             return frozenset(Address(account) for account in connection.scalars(query))
 
+    def unended(self) -> list[RequestId]:
+        """All requests of the queue that are on chain and have not ended, whoever holds them, the
+        nearest deadline first."""
+        query = (
+            select(_jobs.request_id)
+            .where(self._here(_jobs), _jobs.state.not_in((*ENDS, State.SEEN)), _jobs.on_chain)
+            .order_by(_jobs.deadline, _jobs.request_id)
+        )
+        with self._reading() as connection:
+            return [RequestId(request_id) for request_id in connection.scalars(query)]
+
     def counts(self) -> dict[State, int]:
         """How many requests are in each state."""
         query = select(_jobs.state, func.count()).where(self._here(_jobs)).group_by(_jobs.state)
@@ -474,6 +485,33 @@ class Journal:
                     self._insert(connection, placement, State.SEEN)
                     new.append(placement.request_id)
         return tuple(new)
+
+    def supplement(
+        self,
+        placed: Sequence[Placement] = (),
+        ended: Sequence[Ending] = (),
+        dropped: Sequence[RequestId] = (),
+    ) -> Advance:
+        """Record what was missed when the blocks up to the cursor were read; the cursor stays.
+
+        `dropped` are requests that are not on chain after all. Returns what is new.
+
+        Raises:
+            Superseded: this worker does not hold the reading of the chain.
+        """
+        new: list[RequestId] = []
+        with self._holding(Lease.READING) as connection:
+            for placement in placed:
+                if not self._anchor(connection, placement):
+                    self._insert(connection, placement, State.CONFIRMED)
+                    new.append(placement.request_id)
+            over = [each.request_id for each in ended if self._end(connection, each)]
+            connection.execute(
+                update(schema.jobs)
+                .where(self._here(_jobs), _jobs.request_id.in_(dropped))
+                .values(on_chain=False)
+            )
+        return Advance(tuple(new), tuple(over))
 
     def rewind(self, to: Checkpoint) -> list[RequestId]:
         """Undo what blocks after `to` said, after a reorganisation, and return what it touched.

@@ -65,6 +65,7 @@ class Intake:
         self._escrow = deployment.escrow.address
         self._accounts = frozenset({account})
         self._first_block = deployment.first_block
+        self._noticed = 0
         self._reader = EventReader(
             chain,
             {
@@ -100,7 +101,8 @@ class Intake:
         reading = Reading(rewound=tuple(rewound))
         cursor = self._journal.cursor() or self._start(confirmed)
         first = self._first_block if cursor is None else cursor.number + 1
-        self._accounts = self._journal.accounts() if first <= confirmed.number else frozenset()
+        if first <= confirmed.number:
+            self._accounts = self._journal.accounts()
         for part in self._reader.read(first, confirmed.number):
             headers = self._headers(part, confirmed, cursor)
             events = self._tied(part, headers)
@@ -114,7 +116,23 @@ class Intake:
                 for event in events
             )
             reading += Reading(advance.placed, advance.ended, granted=granted)
+        self._notice(confirmed)
         return reading
+
+    def _notice(self, confirmed: Block) -> None:
+        """Record the requests of blocks that are not confirmed yet."""
+        network = self._chain.network
+        if network.confirmations == 1 and network.finality == "depth":
+            return
+        first = max(confirmed.number, self._noticed) + 1
+        head = self._chain.head().number
+        if first <= head:
+            self._journal.notice(self.placements(self.events(first, head)))
+        self._noticed = head  # lower again after a reorganisation
+
+    def events(self, first: int, last: int) -> tuple[Event, ...]:
+        """What the contracts said in the blocks `first` to `last`, as an endpoint gives it."""
+        return self._reader.read_all(first, last)
 
     def placements(self, events: Iterable[Event]) -> list[Placement]:
         """The requests among these events that a worker on this journal may answer.

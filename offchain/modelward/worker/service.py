@@ -36,10 +36,12 @@ from modelward.worker.execution import AnswerDelayed, Execution, Interrupted, Ou
 from modelward.worker.intake import Intake, Reading
 from modelward.worker.lanes import Batch, LaneName, Lanes
 from modelward.worker.milestones import Milestone, Observer
+from modelward.worker.reconciliation import Reconciliation
 from modelward.worker.settlement import Settlement
 from modelward.worker.versions import VersionReader
 from modelward.worker.vitals import Thresholds, Vitals
 
+_RECONCILE_EVERY = 60.0
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 _GLANCE = 0.2
@@ -181,6 +183,8 @@ class Worker:
         self._taking = True
         self._versions: dict[RequestId, VersionId] = {}
         self._intake = Intake(chain, deployment, account.address, journal)
+        self._reconciliation = Reconciliation(chain, deployment, journal, self._intake)
+        self._reconciled = time.monotonic()
         self._admission = Admission(sender, escrow, deployment.data_share, self.policy, journal)
         execution = Execution(
             VersionReader(chain, deployment),
@@ -313,6 +317,9 @@ class Worker:
     def _read(self) -> Reading:
         self._postponed.forget(tuple(self.journal.unexplained()))
         reading = self._intake.read()
+        if time.monotonic() - self._reconciled >= _RECONCILE_EVERY:
+            self._reconciled = time.monotonic()
+            reading += self._reconciliation.look()
         if reading.granted:
             self._postponed.until.clear()
         self._postponed.forget(reading.ended + reading.rewound)

@@ -8,7 +8,7 @@ import pytest
 
 from modelward.chain.connection import Chain
 from modelward.journal import Checkpoint, Journal, State
-from modelward.terms import RefusalReason, RequestStatus
+from modelward.terms import RefusalReason, RequestId, RequestStatus
 from modelward.worker import identity_of
 from modelward.worker.intake import Intake
 from modelward.worker.reconciliation import Reconciliation
@@ -127,7 +127,7 @@ def test_a_request_that_is_not_on_chain_is_not_answered(
     known = job(journal, placed).placement
     stranger = replace(
         known,
-        request_id=b"\7" * 32,
+        request_id=RequestId(b"\7" * 32),
         request=replace(known.request, input_hash=b"\7" * 32),
     )
     journal.supplement([stranger])

@@ -297,3 +297,19 @@ def test_no_more_transactions_are_in_flight_than_the_window_has_room_for(
         control("evm_mine")
     working.step()
     assert {market.status(each) for each in requests} == {RequestStatus.FULFILLED}
+
+
+def test_what_the_network_forgot_at_the_cap_is_no_obstacle(
+    market, model, trained, make_worker, endpoint, chain
+):
+    placed = market.place(model, trained.row)
+    capped = {"max_fee_per_gas": chain.head().base_fee + GWEI // 10}
+    endpoint.faults["eth_sendRawTransaction"] = failing("not today")
+    make_worker(network=capped).step()
+    endpoint.faults.clear()
+
+    working = make_worker(network=capped)
+    working.drain()
+
+    assert job(working.journal, placed).state is State.FINAL
+    assert {t.nonce for t in working.journal.transactions(*TransactionState)} == {0}

@@ -154,10 +154,19 @@ class Flight:
         return self._admission.unprofitable(jobs, cost)
 
     def _bid(self, nonce: int, head: Block) -> Fees:
-        """What to bid for a nonce: enough to replace all that was ever signed for it."""
+        """What to bid for a nonce: enough to replace all that was ever signed for it.
+
+        Raises `FeeTooHigh` when the cap leaves no room for that, unless the network has forgotten
+        what was signed.
+        """
         fees, cap = self._admission.fees(head), self._sender.chain.network.max_fee_per_gas
         for rival in self._journal.transactions_of_nonce(nonce):
-            least = Fees(rival.max_fee, rival.tip).bumped(cap=cap)
+            try:
+                least = Fees(rival.max_fee, rival.tip).bumped(cap=cap)
+            except FeeTooHigh:
+                if rival.state in PENDING or self._sender.is_known(rival.hash):
+                    raise
+                continue
             fees = Fees(max(fees.max_fee, least.max_fee), max(fees.tip, least.tip))
         return fees
 

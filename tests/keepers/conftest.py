@@ -1,10 +1,11 @@
-"""The market of `tests/market.py`, with requests that nobody answers."""
+"""The market of `tests/market.py` and that of exact models, with requests that nobody answers."""
 
 from __future__ import annotations
 
 import pytest
 
 from modelward.sdk import Requester
+from tests.exact_market import *  # noqa: F403
 from tests.market import *  # noqa: F403
 from tests.market import MODEL
 

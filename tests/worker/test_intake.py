@@ -23,12 +23,12 @@ def no_pauses(monkeypatch):
 
 
 def read_ranges(endpoint):
-    """The block ranges in which the events of escrow and grants were read so far."""
+    """The block ranges in which the events of escrow, grants and referee were read so far."""
     queries = [params[0] for method, params in endpoint.calls if method == "eth_getLogs"]
     return [
         (int(query["fromBlock"], 16), int(query["toBlock"], 16))
         for query in queries
-        if len(query["address"]) == 2
+        if len(query["address"]) == 3
     ]
 
 

@@ -16,6 +16,7 @@ from modelward.cli.options import (
 
 if TYPE_CHECKING:
     from modelward.keepers import Sweep
+    from modelward.keepers.watch import Finding
     from modelward.sdk import Connection
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -84,6 +85,64 @@ def sweep(
             if swept.refunds:
                 _print_sweep(connection, swept, json=json)
         stop.wait(pause)
+
+
+@app.command()
+def watch(
+    once: Annotated[bool, typer.Option("--once", help="Look once at what is there.")] = False,
+    least_profit: Annotated[
+        str,
+        typer.Option(metavar="AMOUNT", help="The least a challenge must bring beyond its gas."),
+    ] = "0",
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Re-run every answer to an exact model that is examined, and challenge those that are wrong.
+
+    Judged are requests whose input is in clear, is your own, or opens with a key of the account's.
+    A challenge publishes the input for good, and brings half of the bond; whoever copies it and is
+    mined first takes that half. Answers of the account's own are settled when their time has come.
+    """
+    from modelward.cli.interrupts import stop_on_signal
+    from modelward.cli.printing import note
+    from modelward.errors import Unavailable
+    from modelward.keepers.watch import Watchtower, sentence
+    from modelward.sdk import connect
+    from modelward.terms import format_amount, parse_amount
+
+    def tell(finding: Finding) -> None:
+        expected = finding.prospect
+        profit = ""
+        if expected is not None:
+            words = "profit" if expected.profit >= 0 else "loss"
+            profit = (
+                f"; expected {words}: {format_amount(abs(expected.profit))} "
+                f"({format_amount(expected.reward)} less about {format_amount(expected.cost)} gas)"
+            )
+        typer.echo(sentence(finding) + profit)
+
+    wanted = parse_amount(least_profit)
+    connection = connect(
+        network, account, config=config, default_role="keeper", ask_password=ask_password
+    )
+    note(
+        "a challenge publishes the request's input for good; a copy of it that is mined first "
+        "takes the challenger's half of the bond"
+    )
+    tower = Watchtower(connection, least_profit=wanted, announce=tell)
+    stop = stop_on_signal()
+    while not stop.is_set():
+        try:
+            for finding in tower.look():
+                tell(finding)
+        except Unavailable as error:
+            if once:
+                raise
+            note(error.message)
+        if once:
+            return
+        stop.wait(connection.network.poll_interval)
 
 
 def _print_sweep(connection: Connection, swept: Sweep, *, json: bool) -> None:

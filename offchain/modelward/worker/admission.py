@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelward.chain.connection import Block
-from modelward.chain.contracts import DataShare, InferenceEscrow
+from modelward.chain.contracts import DataShare, ExactReferee, InferenceEscrow
 from modelward.chain.fees import Fees, choose_fees
 from modelward.chain.sender import Sender
 from modelward.chain.transactions import Call
 from modelward.config import Policy
 from modelward.errors import ContractRefused, FeeTooHigh
 from modelward.journal import Answer, Fulfilment, Job, Journal, Outlay, Refusal
-from modelward.terms import ZERO_ADDRESS, Address, ModelId, RefusalReason, format_amount
+from modelward.terms import ZERO_ADDRESS, Address, ModelId, Offer, RefusalReason, format_amount
 from modelward.worker.limits import Limits
 
 _SOON, _LATER, _MUCH_LATER = 15, 60, 3_600
@@ -52,20 +52,36 @@ def refused(error: ContractRefused) -> Waiting:
     return Waiting(error.message, LOOK_AGAIN.get(error.error, _SOON))
 
 
-def answering(escrow: InferenceEscrow, job: Job, answer: Answer | None = None) -> Call:
-    """The call that answers one request: with `answer`, or else with the one computed."""
-    answer = answer or job.answer
-    if answer is None:
-        raise ValueError("the job has no answer")
-    if isinstance(answer, Refusal):
-        return escrow.refuse(job.offer, job.request, answer.reason)
-    if job.request.callback_gas:
-        if answer.result_salt is None:
-            raise ValueError("a callback needs the salt of its result")
-        return escrow.fulfil_with_callback(
-            job.offer, job.request, answer.result_salt, answer.output[1:]
-        )
-    return escrow.fulfil(job.offer, job.request, answer.commitment, answer.output)
+@dataclass(frozen=True, slots=True)
+class Takers:
+    """The contracts that take answers: the escrow, or the referee where an offer names it."""
+
+    escrow: InferenceEscrow
+    referee: ExactReferee | None
+
+    def knows(self, offer: Offer) -> bool:
+        """Whether one of them takes answers to requests under this offer."""
+        known = {ZERO_ADDRESS} | ({self.referee.address} if self.referee else set())
+        return offer.verifier in known
+
+    def answering(self, job: Job, answer: Answer | None = None) -> Call:
+        """The call that answers one request: with `answer`, or else with the one computed."""
+        answer = answer or job.answer
+        if answer is None:
+            raise ValueError("the job has no answer")
+        referee = self.referee if job.offer.verifier != ZERO_ADDRESS else None
+        offer, request = job.offer, job.request
+        if isinstance(answer, Refusal):
+            return (referee or self.escrow).refuse(offer, request, answer.reason)
+        if request.callback_gas:
+            if answer.result_salt is None:
+                raise ValueError("a callback needs the salt of its result")
+            with_callback = (
+                referee.answer_with_callback if referee else self.escrow.fulfil_with_callback
+            )
+            return with_callback(offer, request, answer.result_salt, answer.output[1:])
+        plainly = referee.answer if referee else self.escrow.fulfil
+        return plainly(offer, request, answer.commitment, answer.output)
 
 
 class Admission:
@@ -74,13 +90,13 @@ class Admission:
     def __init__(
         self,
         sender: Sender,
-        escrow: InferenceEscrow,
+        takers: Takers,
         data_share: DataShare,
         policy: Policy,
         journal: Journal,
     ) -> None:
         self._sender = sender
-        self._escrow = escrow
+        self.takers = takers
         self._data_share = data_share
         self.policy = policy
         self._journal = journal
@@ -102,7 +118,7 @@ class Admission:
             return Refusal(
                 RefusalReason.INPUT_TOO_LONG, f"The input has {size} bytes, {most} are taken."
             )
-        call = answering(self._escrow, job, _PLACEHOLDER)
+        call = self.takers.answering(job, _PLACEHOLDER)
         try:
             waiting = self._serving_ends_early(job, head)
             if waiting is not None:
@@ -166,7 +182,7 @@ class Admission:
 
     def _terms_declined(self, job: Job) -> Waiting | Refusal | None:
         policy, offer = self.policy, job.offer
-        if offer.verifier != ZERO_ADDRESS:
+        if not self.takers.knows(offer):
             return Waiting(f"its answers go through the verifier {offer.verifier}", _MUCH_LATER)
         pay = policy.pay(offer)
         if pay is None:

@@ -17,6 +17,7 @@ from modelward.chain.contracts import InferenceEscrow
 from modelward.chain.events import (
     AnswerSkipped,
     InferenceFulfilled,
+    InferenceHeld,
     InferenceRefused,
     decode_event,
 )
@@ -419,7 +420,11 @@ class Flight:
             if log.address != self._escrow.address:
                 continue
             match decode_event(self._escrow.name, log):
-                case InferenceFulfilled(request_id=ended) | InferenceRefused(request_id=ended):
+                case (
+                    InferenceFulfilled(request_id=ended)
+                    | InferenceHeld(request_id=ended)
+                    | InferenceRefused(request_id=ended)
+                ):
                     left.pop(ended, None)
                 case AnswerSkipped(request_id=skipped, outcome=outcome) if skipped in left:
                     words = outcome.name.lower().replace("_", " ")

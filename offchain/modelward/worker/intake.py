@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from modelward.chain.connection import Block, Chain
+from modelward.chain.contracts import ExactReferee
 from modelward.chain.events import (
     AccessGranted,
     Event,
     InferenceFulfilled,
+    InferenceHeld,
     InferenceRefunded,
     InferenceRefused,
     InferenceRequested,
+    RequestRefused,
 )
 from modelward.chain.logs import EventRange, EventReader
 from modelward.commitments import request_id
@@ -66,17 +69,17 @@ class Intake:
         self._accounts = frozenset({account})
         self._first_block = deployment.first_block
         self._noticed = 0
+        contracts = (deployment.escrow.name, deployment.data_share.name, ExactReferee.name)
         self._reader = EventReader(
             chain,
-            {
-                self._escrow: deployment.escrow.name,
-                deployment.data_share.address: deployment.data_share.name,
-            },
+            {address: name for address, name in deployment.names.items() if name in contracts},
             (
                 InferenceRequested,
                 InferenceFulfilled,
+                InferenceHeld,
                 InferenceRefused,
                 InferenceRefunded,
+                RequestRefused,
                 AccessGranted,
             ),
         )
@@ -249,11 +252,11 @@ class Intake:
 
     def _ending(self, event: Event) -> Ending | None:
         match event:
-            case InferenceFulfilled():
+            case InferenceFulfilled() | InferenceHeld():
                 ours = event.worker in self._accounts
                 state = State.FINAL if ours else State.LOST
                 reason = None if ours else f"answered by {event.worker}"
-            case InferenceRefused():
+            case InferenceRefused() | RequestRefused():
                 ours = event.worker in self._accounts
                 state = State.REFUSED if ours else State.LOST
                 why = RefusalReason.of(event.reason).name

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Block, Chain
+from modelward.chain.contracts import ExactReferee
 from modelward.chain.sender import Sender
 from modelward.config import Policy
 from modelward.content.store import ContentStore
@@ -31,7 +32,7 @@ from modelward.sdk.gateway_client import GatewayClient
 from modelward.sdk.key_files import KeyFiles
 from modelward.sdk.keyring import Keyring
 from modelward.terms import RefusalReason, RequestId, VersionId
-from modelward.worker.admission import Admission, Waiting
+from modelward.worker.admission import Admission, Takers, Waiting
 from modelward.worker.execution import AnswerDelayed, Execution, Interrupted, Outcome, Postponed
 from modelward.worker.intake import Intake, Reading
 from modelward.worker.lanes import Batch, LaneName, Lanes
@@ -185,7 +186,10 @@ class Worker:
         self._intake = Intake(chain, deployment, account.address, journal)
         self._reconciliation = Reconciliation(chain, deployment, journal, self._intake)
         self._reconciled = time.monotonic()
-        self._admission = Admission(sender, escrow, deployment.data_share, self.policy, journal)
+        referee = deployment.referee if ExactReferee.name in deployment.addresses else None
+        self._admission = Admission(
+            sender, Takers(escrow, referee), deployment.data_share, self.policy, journal
+        )
         execution = Execution(
             VersionReader(chain, deployment),
             store,

@@ -11,8 +11,8 @@ from modelward.chain.sender import Sender
 from modelward.chain.transactions import Call
 from modelward.errors import ContractRefused, FeeTooHigh, InsufficientFunds, RpcError
 from modelward.journal import Fulfilment, Job, Journal, Lease
-from modelward.terms import Answer, Offer, Outcome, RequestId
-from modelward.worker.admission import Admission, Waiting, answering, refused
+from modelward.terms import ZERO_ADDRESS, Answer, Offer, Outcome, RequestId
+from modelward.worker.admission import Admission, Waiting, refused
 from modelward.worker.flight import Flight, Shipment
 from modelward.worker.milestones import Observer
 
@@ -33,6 +33,7 @@ class Settlement:
     ) -> None:
         self._sender = sender
         self._escrow = escrow
+        self._takers = admission.takers
         self._journal = journal
         self._policy = admission.policy
         self.capacity = self._policy.window * self._policy.batch
@@ -108,6 +109,7 @@ class Settlement:
         return (
             self._policy.batch > 1
             and isinstance(job.answer, Fulfilment)
+            and job.offer.verifier == ZERO_ADDRESS
             and not job.request.callback_gas
             and not job.failures
             and job.request_id not in self._alone
@@ -129,7 +131,7 @@ class Settlement:
             if len(good) > 1:
                 call = self._answering_many(good)
                 gas = self._sender.estimate(call)
-                one = answering(self._escrow, good[0])
+                one = self._takers.answering(good[0])
                 if gas < len(good) * self._sender.estimate(one):
                     yield Shipment(tuple(good), call, gas)
                     jobs = [job for job in jobs if job not in good]
@@ -143,7 +145,7 @@ class Settlement:
 
     def _single(self, job: Job, waiting: dict[RequestId, Waiting]) -> Iterator[Shipment]:
         try:
-            call = answering(self._escrow, job)
+            call = self._takers.answering(job)
             yield Shipment((job,), call, self._sender.estimate(call))
         except ContractRefused as error:
             waiting[job.request_id] = refused(error)

@@ -1,0 +1,108 @@
+"""The watchtower challenges what is wrong, if that pays, and leaves what is right."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelward.errors import InvalidTerms
+from modelward.keepers.watch import Deed, Finding, Watchtower, sentence
+from modelward.sdk import DisputeTerms
+from modelward.terms import ETHER, RequestStatus
+from tests.exact_market import BOND, one_more
+from tests.market import PRICE
+
+
+@pytest.fixture
+def watch(outsider):
+    """A watchtower with an account that has nothing to do with the request."""
+
+    def watch(announce=lambda _: None, **options):
+        return Watchtower(outsider.connection, announce=announce, **options)
+
+    return watch
+
+
+def test_a_right_answer_is_left_and_told_of_once(watch, placed, post):
+    tower = watch()
+    assert list(tower.look()) == []
+    post(placed)
+    [finding] = tower.look()
+    assert (finding.request_id, finding.deed) == (placed.id, Deed.PASSED)
+    assert list(tower.look()) == []
+
+
+def test_a_wrong_answer_is_challenged_and_its_profit_said_before(
+    watch, placed, post, outsider, requester, referee
+):
+    post(placed, one_more)
+    announced: list[Finding] = []
+    tower = watch(announced.append)
+    [finding] = tower.look()
+    assert finding.deed is Deed.CHALLENGED
+    [before] = announced
+    assert before.prospect is not None
+    assert before.deed is Deed.CHALLENGING
+    assert before.prospect.reward == BOND // 2
+    assert before.prospect.profit > 0
+    assert referee.balance_of(outsider.address) == BOND // 2
+    assert (requester.credit(), referee.balance_of(requester.address)) == (PRICE, BOND - BOND // 2)
+    assert requester.result(placed.id).prediction.label in {"benign", "malignant"}
+    assert "was wrong and is corrected" in sentence(finding)
+    assert list(tower.look()) == []
+
+
+def test_a_challenge_that_would_not_pay_is_not_sent(watch, placed, post, outsider, referee):
+    post(placed, one_more)
+    before = outsider.connection.chain.balance(outsider.address)
+    [finding] = watch(least_profit=BOND).look()
+    assert finding.deed is Deed.LEFT
+    assert outsider.connection.chain.balance(outsider.address) == before
+    assert referee.pending_of(placed.id) != bytes(32)
+
+
+def test_one_that_starts_anew_finds_what_the_one_before_had_seen(watch, placed, post):
+    post(placed, one_more)
+    [left] = watch(least_profit=BOND).look()
+    assert left.deed is Deed.LEFT
+    [finding] = watch().look()
+    assert finding.deed is Deed.CHALLENGED
+    assert list(watch().look()) == []  # and one after that has nothing to do
+
+
+def test_one_that_comes_second_loses_nothing(watch, placed, post, market, monkeypatch):
+    post(placed, one_more)
+    first, second = watch(), watch()
+    second._read()
+    assert [finding.deed for finding in first.look()] == [Deed.CHALLENGED]
+    assert list(second.look()) == []
+
+
+def test_its_own_answers_are_settled_when_their_time_has_come(
+    placed, post, worker, market, connection
+):
+    posted = post(placed)
+    tower = Watchtower(worker.connection)
+    assert [finding.deed for finding in tower.look()] == [Deed.PASSED]
+    market.devchain.increase_time(posted.answer.settle_after - connection.now() + 1)
+    assert [finding.deed for finding in tower.look()] == [Deed.SETTLED]
+    assert connection.escrow.request_of(placed.id).status is RequestStatus.FULFILLED
+    assert worker.connection.escrow.credit_of(worker.connection.address) > 0
+
+
+def test_an_input_it_cannot_read_is_said_so(watch, placed, post, monkeypatch):
+    post(placed, one_more)
+
+    def unreadable(connection, history):
+        raise InvalidTerms("sealed")
+
+    monkeypatch.setattr("modelward.keepers.watch.opened_input", unreadable)
+    [finding] = watch().look()
+    assert (finding.deed, finding.reason) == (Deed.UNREADABLE, "sealed")
+
+
+def test_half_of_the_bond_pays_for_a_challenge_by_default(watch, placed, post):
+    assert DisputeTerms().bond == ETHER // 100
+    post(placed, one_more)
+    [finding] = watch().look()
+    assert finding.prospect is not None
+    assert finding.prospect.cost < DisputeTerms().bond // 2

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from eth_utils.crypto import keccak
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.tree._tree import Tree
 
-from modelward.models.bundle import Bundle, write_bundle
+from modelward.models import bundle as bundles
+from modelward.models.bundle import ESTIMATOR_MEMBER, MANIFEST_MEMBER, Bundle, write_bundle
 from modelward.models.schema import Row
 from modelward.pipeline.package import PackagedModel, package
 
@@ -61,6 +65,25 @@ def raising_model() -> Bundle:
     honest, model = _honest(LogisticRegression(max_iter=5_000))
     model.coef_ = model.coef_[:, :-1]
     return write_bundle(model, honest.manifest)
+
+
+@dataclass(frozen=True)
+class _Opener:
+    """What makes a file when it is unpickled."""
+
+    file: Path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (open, (str(self.file), "w"))
+
+
+def pickled_model(trap: Path) -> Bundle:
+    """A bundle with a pickle for an estimator, which makes the file `trap` when it is opened."""
+    honest, _ = _honest(DecisionTreeClassifier(max_depth=1))
+    manifest = honest.bundle.manifest_bytes
+    members = {MANIFEST_MEMBER: manifest, ESTIMATOR_MEMBER: pickle.dumps(_Opener(trap))}
+    data = bundles._packed(members)
+    return Bundle(data, keccak(data), manifest, keccak(manifest))
 
 
 def memory_eater(rows: int) -> Bundle:

@@ -6,20 +6,24 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from modelward.sealing import envelope
 from modelward.sealing.binding import Binding
 from modelward.sealing.envelope import open_envelope, seal
 from modelward.sealing.epochs import EpochKey
 from modelward.sealing.keys import DecryptionKey
 from modelward.sealing.message import INPUT, OUTPUT, open_message, seal_message
 from modelward.sealing.wrapping import unwrap_key, wrap_key
+from modelward.solidity.compiler import find_node
 from modelward.terms import Address
 
 VECTORS = Path(__file__).with_name("vectors.json")
+CHUNKED = bytes(range(256)) * 9
 PURPOSES = {"input": INPUT, "output": OUTPUT}
 
 
@@ -97,6 +101,46 @@ def test_the_sealed_messages_open(vectors, purpose):
     assert said.hex() == vectors["content"]
 
 
+def test_the_envelope_of_several_chunks_opens(vectors):
+    content = open_envelope(
+        bytes.fromhex(vectors["envelope_of_chunks"]),
+        bytes.fromhex(vectors["content_key"]),
+        binding_of(vectors),
+    )
+
+    assert content == CHUNKED
+
+
+def test_another_implementation_opens_them_all(vectors):
+    """Node's cryptography, in a program that follows docs/envelopes.md."""
+    node = find_node()
+    if node is None:
+        pytest.skip("there is no Node")
+    script = Path(__file__).with_name("open_vectors.mjs")
+
+    ran = subprocess.run([node, script, VECTORS], capture_output=True, text=True, check=True)
+
+    derived = ("epoch_key", "epoch_key_of_epoch_1", "content_key", "service_private_key")
+    assert json.loads(ran.stdout) == {
+        "encoded": vectors["binding"]["encoded"],
+        **{name: vectors[name] for name in (*derived, "grantee_private_key")},
+        "wrapped_key": vectors["epoch_key"],
+        "envelope": vectors["content"],
+        "envelope_of_chunks": CHUNKED.hex(),
+        "sealed_input": vectors["content"],
+        "sealed_output": vectors["content"],
+    }
+
+
+def in_chunks(content: bytes, content_key: bytes, binding: Binding) -> bytes:
+    """An envelope of chunks of 1 KiB."""
+    usual, envelope.CHUNK_BYTES = envelope.CHUNK_BYTES, 1 << 10
+    try:
+        return seal(content, content_key, binding)
+    finally:
+        envelope.CHUNK_BYTES = usual
+
+
 def make() -> dict[str, Any]:
     owner, grantee = bytes(range(1, 33)), bytes(range(33, 65))
     address = Address("0x" + bytes(range(100, 120)).hex())
@@ -129,6 +173,7 @@ def make() -> dict[str, Any]:
         "wrapped_key": wrap_key(key.secret, reader.public, binding, address).hex(),
         "content": content.hex(),
         "envelope": seal(content, key.content_key(), binding).hex(),
+        "envelope_of_chunks": in_chunks(CHUNKED, key.content_key(), binding).hex(),
         "sealed_input": seal_message(content, service.public, binding, INPUT).hex(),
         "sealed_output": seal_message(content, service.public, binding, OUTPUT).hex(),
     }

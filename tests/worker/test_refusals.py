@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import pickle
 import secrets
 import struct
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +27,13 @@ from modelward.models.sandbox import Limits, Sandbox
 from modelward.pipeline.package import package
 from modelward.terms import INLINE_ONLY, Payload, RefusalReason, RequestStatus, frame_clear_input
 from modelward.worker import Milestone, Policy
-from tests.models.hostile import crashing_tree, endless_tree, held_out_input, raising_model
+from tests.models.hostile import (
+    crashing_tree,
+    endless_tree,
+    held_out_input,
+    pickled_model,
+    raising_model,
+)
 
 from .trading import FEE, failing, job, unreachable
 
@@ -272,6 +281,24 @@ def test_hostile_models_are_refused_and_the_requests_between_them_served(
     reasons = [market.events(InferenceRefused, placed)[0].reason for placed in hostile]
     assert reasons == [RefusalReason.PREDICTION_FAILED] * 3
     assert {market.status(placed) for placed in honest} == {RequestStatus.FULFILLED}
+
+
+def test_a_pickle_in_a_bundle_is_refused_and_none_of_its_code_runs(
+    market, make_worker, worker, tmp_path
+):
+    trap = tmp_path / "executed"
+    bundle = pickled_model(trap)
+    model = market.publish(bundle, name="pickled")
+    market.let_serve(model, worker.address)
+    placed = market.place(model, held_out_input())
+
+    make_worker().step()
+
+    assert_refused(market, placed, RefusalReason.BUNDLE_INVALID)
+    assert not trap.exists()
+    with zipfile.ZipFile(io.BytesIO(bundle.data)) as archive:
+        pickle.loads(archive.read("estimator.skops"))
+    assert trap.exists()  # the trap would have worked
 
 
 # --- what is never a reason to refuse ------------------------------------------------------------

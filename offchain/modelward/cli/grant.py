@@ -37,7 +37,8 @@ def add(
     right: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="RIGHT", help="infer (to request), serve (to answer) or read. Repeatable."
+            metavar="RIGHT",
+            help="infer (to request), serve (to answer) or read (bundle and inputs). Repeatable.",
         ),
     ] = None,
     uses: Annotated[
@@ -55,6 +56,7 @@ def add(
     """Grant rights on a model, or READ on data, in place of an earlier grant to the grantee.
 
     Right and key come in one transaction: SERVE and READ bring the key, wrapped for the grantee.
+    On a model it opens the bundle, and the inputs that requesters send.
     """
     from modelward.cli.moments import parse_moment
     from modelward.cli.printing import shown_time

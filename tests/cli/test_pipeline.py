@@ -85,3 +85,23 @@ def test_without_terms_nothing_can_be_published(run: Run, orchard: Path) -> None
     file = orchard / "good.toml"
     file.write_text(NUMBERS_FROM_A_FILE)
     assert run("pipeline", "run", file, "--publish").code == 2
+
+
+def test_private_runs_are_recorded_against_a_budget_and_refused_beyond_it(
+    run: Run, orchard: Path
+) -> None:
+    privacy = '\n[train.privacy]\nepsilon = {}\nowner = "owner"\nkey = "orchard"\n'
+    for name, epsilon in (("first", 2), ("second", 1.5)):
+        text = NUMBERS_FROM_A_FILE.replace('"apples"', f'"{name}"') + privacy.format(epsilon)
+        (orchard / f"{name}.toml").write_text(text)
+    shown = run("data", "budget", "orchard", "requester", "--epsilon", "3")
+    assert shown.code == 0, shown.err
+    first = run("pipeline", "run", orchard / "first.toml", "--account", "requester")
+    assert first.code == 0, first.err
+    assert "recorded epsilon 2 on owner's orchard" in first.err
+    refused = run("pipeline", "run", orchard / "second.toml", "--account", "requester")
+    assert refused.code == 3
+    assert "would spend 1500000 millionths of an epsilon, and 1000000 are left" in refused.err
+    left = run("data", "budget", "orchard", "requester")
+    assert "spent   2 in 1 runs" in left.out
+    assert "left    1" in left.out

@@ -35,6 +35,7 @@ def test_the_starter_configures_all_contracts_and_a_local_network(read):
         "InferenceEscrow",
         "ExactPrograms",
         "ExactReferee",
+        "PrivacyLedger",
     ]
     assert config.contracts["InferenceEscrow"].references == ("DataShare", "ModelRegistry")
     local = config.network()

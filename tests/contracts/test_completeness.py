@@ -11,6 +11,7 @@ FOLDERS = {
     "DataShare": "data_share",
     "ModelRegistry": "model_registry",
     "InferenceEscrow": "inference_escrow",
+    "PrivacyLedger": "privacy_ledger",
 }
 UNREACHABLE = {"InvalidShortString", "StringTooLong", "EIP712DomainChanged"}
 """Of OpenZeppelin's EIP712: the contracts' names fit a word, and their domains never change."""

@@ -64,6 +64,7 @@ def test_the_timeline_tells_the_story_in_the_order_of_the_chain(report):
         "deployed DataShare",
         "deployed ModelRegistry",
         "deployed ExactPrograms",
+        "deployed PrivacyLedger",
         "deployed InferenceEscrow",
         "deployed ExactReferee",
         "registered encryption key 1",

@@ -141,6 +141,8 @@ WORKS: Final = (
     Work("refuse_exact", "ExactReferee.refuse", "by an eligible worker"),
     Work("challenge", "ExactReferee.challenge", "of a linear model of 30 features"),
     Work("release_bond", "ExactReferee.release", "of an answer that nobody settled"),
+    Work("set_budget", "PrivacyLedger.setBudget", "for the first time"),
+    Work("spend_epsilon", "PrivacyLedger.spend", "of a budget spent from before"),
 )
 """What is measured, in the order it is shown; `measure` adds the deployments and one sum."""
 
@@ -160,6 +162,7 @@ def measure(*, crowd: int = 0) -> dict[str, int]:
                 _models,
                 _programs,
                 _disputes,
+                _budgets,
                 _endings,
             )
             for key, gas in take(market)
@@ -333,6 +336,16 @@ def _models(market: Market) -> Figures:
 def _programs(market: Market) -> Figures:
     call = market.programs.store(market.exact.program.to_bytes())
     yield "store_program", market.gas(market.owner, call)
+
+
+def _budgets(market: Market) -> Figures:
+    ledger, owner, requester = market.ledger, market.owner, market.requester
+    key = seeded("data key", 32)
+    call = ledger.set_budget(requester.address, key, 10_000_000)
+    yield "set_budget", market.gas(owner, call)
+    market.gas(requester, ledger.spend(owner.address, key, 1_000_000, seeded("first run", 32)))
+    call = ledger.spend(owner.address, key, 1_000_000, seeded("second run", 32))
+    yield "spend_epsilon", market.gas(requester, call)
 
 
 def _disputes(market: Market) -> Figures:

@@ -161,6 +161,7 @@ class Market:
         self.registry = deployment.registry
         self.escrow = deployment.escrow
         self.programs = deployment.programs
+        self.ledger = deployment.privacy_ledger
         self.referee = deployment.referee
 
         self.owner = self._sender("owner")

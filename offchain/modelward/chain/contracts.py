@@ -526,3 +526,22 @@ class ExactReferee(Contract):
         """What stands for the commitment where there is no output."""
         refusal: bytes = self.view("REFUSAL")
         return refusal
+
+
+class PrivacyLedger(Contract):
+    """Budgets of differential privacy, in millionths of an epsilon, and what was spent of them."""
+
+    name = "PrivacyLedger"
+
+    def set_budget(self, grantee: Address, data_key: bytes, budget: int) -> Call:
+        """Set what a grantee may spend in all on the sender's data key."""
+        return self.call("setBudget", grantee, data_key, budget)
+
+    def spend(self, owner: Address, data_key: bytes, epsilon: int, run: bytes) -> Call:
+        """Record a run of the sender's on an owner's data."""
+        return self.call("spend", owner, data_key, epsilon, run)
+
+    def budget_of(self, owner: Address, grantee: Address, data_key: bytes) -> tuple[int, int]:
+        """What a grantee may spend in all, and what it has spent."""
+        budget, spent = self.view("budgetOf", owner, grantee, data_key)
+        return budget, spent

@@ -365,6 +365,28 @@ class RequestRefused(Event):
     reason: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSet(Event):
+    """An owner set what a grantee may spend in all, in millionths of an epsilon."""
+
+    owner: Address
+    grantee: Address
+    data_key: bytes
+    budget: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpsilonSpent(Event):
+    """A grantee recorded a private run; `spent` is the sum since the beginning."""
+
+    owner: Address
+    grantee: Address
+    data_key: bytes
+    epsilon: int
+    spent: int
+    run: bytes
+
+
 EVENTS: dict[str, tuple[type[Event], ...]] = {
     "DataShare": (
         DataPublished,
@@ -408,6 +430,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         AnswerCorrected,
         RequestRefused,
     ),
+    "PrivacyLedger": (BudgetSet, EpsilonSpent),
 }
 """The events of each contract, by the contract's name."""
 

@@ -104,6 +104,10 @@ SENTENCES: Mapping[str, str] = {
     "NotLapsed": "The answer can be settled until {until:time}.",
     "InputMismatch": "Secret and input hash to {given:hash}, the request's to {inputHash:hash}.",
     "AnswerIsRight": "The answer to the request {id:hash} is right; there is nothing to correct.",
+    # PrivacyLedger
+    "EpsilonIsZero": "A private run spends something; no epsilon was stated.",
+    "OverBudget": "The run would spend {epsilon} millionths of an epsilon, and {left} are left.",
+    "BudgetTooLarge": "A budget is at most {most} millionths of an epsilon, not {budget}.",
     # Signatures
     "SignerIsZero": "The zero address signs nothing.",
     "SignatureLength": "A signature has {expected} bytes, not {length}.",

@@ -117,6 +117,37 @@ def worker(
         )
 
 
+@app.command()
+def privacy(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    runs: Annotated[int, typer.Option(min=2, help="How often to train with each epsilon.")] = 20,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a figure there, as PNG.")
+    ] = None,
+) -> None:
+    """Measure what differential privacy costs: accuracy against epsilon, on breast cancer data."""
+    from dataclasses import asdict
+
+    from modelward.bench import privacy as bench
+    from modelward.cli.pipeline import require_pipeline_packages
+    from modelward.cli.printing import print_json, print_table, progress_line
+
+    require_pipeline_packages()
+    with progress_line() as progress:
+        cost = bench.measure(runs=runs, progress=lambda words: progress("training", words))
+    if plot is not None:
+        bench.plot(cost, plot)
+    if as_json:
+        print_json(asdict(cost))
+        return
+    rows = [
+        (f"{epsilon:g}", f"{mean:.4f}", f"{deviation:.4f}", f"{mean - cost.without:+.4f}")
+        for epsilon, mean, deviation in zip(cost.epsilons, cost.means, cost.deviations, strict=True)
+    ]
+    print_table(("epsilon", "accuracy", "deviation", "against none"), rows)
+    typer.echo(f"without privacy {cost.without:.4f}; means of {cost.runs} runs")
+
+
 def _flat(figures: Mapping[str, object], within: str = "") -> Iterator[tuple[str, object]]:
     """Figures in figures, one a line."""
     for name, value in figures.items():

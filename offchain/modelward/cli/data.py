@@ -80,6 +80,55 @@ def fetch(
 
 
 @app.command()
+def budget(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The data key.")],
+    grantee: Annotated[str, typer.Argument(metavar="GRANTEE", help="Who trains on the data.")],
+    epsilon: Annotated[
+        str | None,
+        typer.Option(metavar="EPSILON", help="Set what it may spend in all, such as 2.5."),
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option(metavar="OWNER", help="Whose data; else this account's.")
+    ] = None,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Show, or set, the privacy budget of somebody who trains on shared data, and its runs.
+
+    Private pipelines record themselves against it and are refused when they would overspend; the
+    ledger cannot stop who has the data from training without it.
+    """
+    from modelward.cli.printing import print_fields, print_table
+    from modelward.errors import BadInput
+    from modelward.sdk import connect
+    from modelward.sdk.privacy import PrivacyBudgets, epsilon_in_words
+
+    if epsilon is not None and owner is not None:
+        raise BadInput("Only the owner of data can set a budget; leave out --owner.")
+    connection = connect(
+        network, account, config=config, default_role="owner", ask_password=ask_password
+    )
+    budgets = PrivacyBudgets(connection)
+    whose = owner or budgets.address
+    found = (
+        budgets.of(whose, key, grantee) if epsilon is None else budgets.set(key, grantee, epsilon)
+    )
+    runs = [run for run in budgets.runs(whose, key) if run.grantee == found.grantee]
+    print_fields(
+        (
+            ("budget", epsilon_in_words(found.budget)),
+            ("spent", f"{epsilon_in_words(found.spent)} in {len(runs)} runs"),
+            ("left", epsilon_in_words(found.left)),
+        )
+    )
+    if runs:
+        typer.echo()
+        rows = [(run.block_number, epsilon_in_words(run.epsilon), run.run) for run in runs]
+        print_table(("block", "epsilon", "run"), rows)
+
+
+@app.command()
 def rotate(
     key: Annotated[str, typer.Argument(metavar="KEY", help="The data key.")],
     yes: YesOption = False,

@@ -59,13 +59,15 @@ def run(
     from modelward.pipeline.evaluate import shown
     from modelward.pipeline.run import run_pipeline
     from modelward.sdk import connect
+    from modelward.sdk.privacy import PrivacyBudgets
 
     definition = read_pipeline(file)
     terms = definition.publish
     if publish and terms is None:
         raise BadInput(f"{file} has no section [publish].", hint="It states at least a price.")
     connection = None
-    if publish or definition.source.kind == "shared":
+    privacy = definition.train.privacy
+    if publish or definition.source.kind == "shared" or (privacy and privacy.owner):
         connection = connect(
             network, account, config=config, default_role="owner", ask_password=ask_password
         )
@@ -74,6 +76,7 @@ def run(
         base=file.parent,
         directory=directory or file.parent / ".modelward" / definition.name,
         fetch=shared_data(connection) if connection else None,
+        spend=PrivacyBudgets(connection).spend if connection else None,
         progress=lambda words: typer.echo(printable(words), err=True),
     )
     metrics = {metric.name: shown(metric) for metric in finished.packaged.metrics}

@@ -16,6 +16,7 @@ from modelward.chain.contracts import (
     ExactReferee,
     InferenceEscrow,
     ModelRegistry,
+    PrivacyLedger,
 )
 from modelward.chain.encoding import to_hex
 from modelward.chain.sender import Sender
@@ -88,6 +89,11 @@ class Deployment:
     def referee(self) -> ExactReferee:
         """The deployed ExactReferee. Raises `NotDeployed`."""
         return ExactReferee(self.chain, self._address(ExactReferee.name))
+
+    @property
+    def privacy_ledger(self) -> PrivacyLedger:
+        """The deployed PrivacyLedger. Raises `NotDeployed`."""
+        return PrivacyLedger(self.chain, self._address(PrivacyLedger.name))
 
     def _address(self, name: str) -> Address:
         if name not in self.addresses:

@@ -45,6 +45,7 @@ class CardFacts:
     changes: Sequence[str]
     attempts: Sequence[Sequence[str]]
     exact: str
+    privacy: str
     evaluation: Evaluation
     groups: Sequence[Group]
     calibration: Calibration | None
@@ -57,6 +58,7 @@ def model_card(facts: CardFacts, figures: Sequence[tuple[str, bytes]]) -> bytes:
     body = [
         f"<h1>{_text(facts.name)}</h1>",
         f"<p>{_text(facts.estimator)}, a {_text(facts.task)}. {_exactness(facts.exact)}</p>",
+        *([f"<p>{_text(facts.privacy)}</p>"] if facts.privacy else []),
         "<h2>Metrics</h2>",
         f"<p>Measured once, on {facts.rows_held_out} rows that neither training nor selection nor"
         " scaling has seen, beside a constant guess that knows their labels.</p>",

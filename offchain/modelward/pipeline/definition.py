@@ -205,10 +205,15 @@ class Split(_Section):
 
 
 class Privacy(_Section):
-    """Differentially private training (`modelward.pipeline.private`)."""
+    """Differentially private training (`modelward.pipeline.private`).
+
+    With `owner` and `key`, every run is recorded in the PrivacyLedger before it begins, against the
+    budget that the owner of that data key has set.
+    """
 
     epsilon: Annotated[Number, Field(gt=0)]
     strength: Annotated[Number, Field(gt=0)] = 0.01
+    norm: Annotated[Number, Field(gt=0)] = 1.5
     owner: Name | None = None
     key: Name | None = None
 
@@ -296,12 +301,26 @@ class Pipeline(_Section):
                     "train",
                     key,
                 )
-        if self.train.privacy is not None and self.target.task != "classification":
-            raise _Fault("private training is for classifications", "train", "privacy")
+        if self.train.privacy is not None:
+            self._check_private(self.train.privacy)
         for metric, value in self.thresholds.items():
             parse = partial(parse_thresholds, self.target.task)
             _accepted(parse, {metric: value}, "thresholds", metric)
         return self
+
+    def _check_private(self, privacy: Privacy) -> None:
+        if len(self.target.classes) != 2:
+            raise _Fault("private training is for two classes", "train", "privacy")
+        if (privacy.owner is None) != (privacy.key is None):
+            raise _Fault("`owner` and `key` go together", "train", "privacy")
+        for name, rules in self.columns.items():
+            if rules.use and (None in (rules.minimum, rules.maximum) or rules.missing == "impute"):
+                raise _Fault(
+                    "private training learns neither ranges nor medians: state a minimum and a"
+                    " maximum, and do not impute",
+                    "columns",
+                    name,
+                )
 
     @property
     def gate(self) -> tuple[Metric, ...]:

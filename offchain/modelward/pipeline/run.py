@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.crypto import keccak
 
-from modelward.errors import DataNotClean, InvalidInput
+from modelward.errors import DataNotClean, InvalidInput, InvalidTerms
 from modelward.models import estimators
 from modelward.models.bundle import Bundle, open_bundle
 from modelward.pipeline.card import (
@@ -40,6 +40,9 @@ from modelward.terms import Metric
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SpendEpsilon = Callable[[str, str, float, bytes], None]
+"""Records a run on an owner's data key: its epsilon, and the hash that names it."""
 
 STEPS = ("collect", "clean", "split", "train", "evaluate", "package")
 """The steps in their order."""
@@ -68,23 +71,26 @@ def run_pipeline(
     directory: Path,
     frame: pd.DataFrame | None = None,
     fetch: FetchShared | None = None,
+    spend: SpendEpsilon | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Finished:
     """Run every step of `pipeline` that is not finished yet.
 
     The source's paths are relative to `base`; finished steps are kept below `directory`, which then
-    holds data in clear. `progress` is told one line at a time.
+    holds data in clear. `spend` records a private run in the ledger before it begins; one that was
+    killed has spent. `progress` is told one line at a time.
 
     Raises:
         InvalidInput: the source cannot be read, or lacks a column.
         DataNotClean: it does not hold to its rules, and they say no remedy.
         ThresholdNotMet: the best estimator is not good enough; its card is there all the same.
+        InvalidTerms: a private run is to be recorded, and `spend` is not given.
         UnsupportedEstimator, PredictionMismatch: it cannot be packaged.
         RecordUnavailable: a step cannot be written, or another run is at work there.
     """
     steps = Steps(directory, _libraries())
     with steps.alone():
-        return _Run(pipeline, steps, progress).all(base, frame, fetch)
+        return _Run(pipeline, steps, progress, spend).all(base, frame, fetch)
 
 
 def _libraries() -> dict[str, str]:
@@ -93,8 +99,15 @@ def _libraries() -> dict[str, str]:
 
 
 class _Run:
-    def __init__(self, pipeline: Pipeline, steps: Steps, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        steps: Steps,
+        progress: Callable[[str], None],
+        spend: SpendEpsilon | None,
+    ) -> None:
         self.pipeline = pipeline
+        self.spend = spend
         self.progress = progress
         self._steps = steps
 
@@ -186,6 +199,14 @@ class _Run:
         (out / "split.json").write_bytes(json_bytes(asdict(parts)))
 
     def train(self, data: _Data, out: Path) -> None:
+        privacy = self.pipeline.train.privacy
+        if privacy is not None and privacy.owner is not None and privacy.key is not None:
+            if self.spend is None:
+                raise InvalidTerms(
+                    "The run goes on record in the privacy ledger: name a network and an account."
+                )
+            self.spend(privacy.owner, privacy.key, privacy.epsilon, self.run_id())
+            self._below(f"recorded epsilon {privacy.epsilon:g} on {privacy.owner}'s {privacy.key}")
         trained = train(data.training, self.pipeline, data.features, self._below)
         (out / "estimator.skops").write_bytes(estimators.dump_estimator(trained.estimator))
         report = {
@@ -193,7 +214,7 @@ class _Run:
             "attempts": [asdict(attempt) for attempt in trained.attempts],
             "searched": trained.searched,
             "libraries": _libraries(),
-            "seed": self.pipeline.train.seed,
+            "seed": self.pipeline.train.seed if privacy is None else None,
         }
         (out / "report.json").write_bytes(json_bytes(report))
 
@@ -218,7 +239,8 @@ class _Run:
             if output.classes
             else regression_figures(estimator, inputs, labels)
         )
-        figures.append(self.learning_curve(estimator, data))
+        if pipeline.train.privacy is None:
+            figures.append(self.learning_curve(estimator, data))
         report, cleaning = trained.json("report.json"), cleaned.json("report.json")
         facts = CardFacts(
             name=pipeline.name,
@@ -232,6 +254,7 @@ class _Run:
             changes=cleaning["words"],
             attempts=_attempt_table(report["attempts"]),
             exact=measured.without_program,
+            privacy=_privacy_in_words(pipeline),
             evaluation=evaluation,
             groups=parts,
             calibration=found,
@@ -245,6 +268,10 @@ class _Run:
             "calibration": None if found is None else asdict(found),
         }
         (out / "evaluation.json").write_bytes(json_bytes(written))
+
+    def run_id(self) -> bytes:
+        """What names this run in the ledger: the hash of its whole definition."""
+        return keccak(json_bytes(self.pipeline.model_dump(mode="json")))
 
     def learning_curve(self, estimator: Any, data: _Data) -> tuple[str, bytes]:
         from sklearn.base import clone
@@ -389,6 +416,17 @@ def _source_in_words(pipeline: Pipeline) -> str:
     kind = stated.pop("kind")
     named = [str(stated[key]) for key in ("path", "dataset", "owner", "key") if key in stated]
     return f"{' '.join(named) or 'a table in memory'} ({kind})"
+
+
+def _privacy_in_words(pipeline: Pipeline) -> str:
+    privacy = pipeline.train.privacy
+    if privacy is None:
+        return ""
+    ledger = f", recorded against {privacy.owner}'s {privacy.key}" if privacy.owner else ""
+    return (
+        f"Training was differentially private in the training rows, epsilon {privacy.epsilon:g}"
+        f"{ledger}. The metrics below are not private in the held-out rows."
+    )
 
 
 def _attempt_table(attempts: list[dict[str, Any]]) -> list[list[str]]:

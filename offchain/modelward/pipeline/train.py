@@ -15,8 +15,9 @@ from modelward.models import estimators
 from modelward.models.exact.compile import compile_program
 from modelward.models.schema import Bounds, infer_schema
 from modelward.pipeline.candidates import SCORING, chain, first_choice, search_space
-from modelward.pipeline.definition import ColumnRules, Pipeline
+from modelward.pipeline.definition import ColumnRules, Pipeline, Privacy
 from modelward.pipeline.evaluate import HIGHER_IS_BETTER
+from modelward.pipeline.private import train_privately
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,8 @@ def train(
     is within `tolerance` standard errors of it.
     """
     inputs, labels = rows[list(features)], rows[pipeline.target.column]
+    if pipeline.train.privacy is not None:
+        return _privately(inputs, labels, pipeline, pipeline.train.privacy, progress)
     name = first_choice(pipeline)
     progress(f"fitting {name} on {len(rows)} rows, {pipeline.train.folds} folds")
     first = _tried(chain(pipeline, features, name), inputs, labels, pipeline)
@@ -72,6 +75,30 @@ def train(
         progress(f"{tried[-1][1].estimator}: {_said(tried[-1][1], pipeline)}")
     estimator, chosen = _preferred(tried, pipeline)
     return Trained(estimator, chosen, tuple(attempt for _, attempt in tried), searched=True)
+
+
+def _privately(
+    inputs: Any, labels: Any, pipeline: Pipeline, privacy: Privacy, progress: Progress
+) -> Trained:
+    """One fit with noise; cross-validating or choosing would spend more."""
+    progress(f"fitting logistic on {len(inputs)} rows with epsilon {privacy.epsilon:g}")
+    ranges = {
+        rules.rename or name: (rules.minimum, rules.maximum)
+        for name, rules in pipeline.columns.items()
+        if rules.minimum is not None and rules.maximum is not None
+    }
+    estimator = train_privately(
+        inputs,
+        labels,
+        classes=sorted(pipeline.target.classes),
+        ranges=ranges,
+        epsilon=privacy.epsilon,
+        strength=privacy.strength,
+        norm=privacy.norm,
+    )
+    parameters = privacy.model_dump(include={"epsilon", "strength", "norm"})
+    attempt = Attempt(estimators.describe(estimator), parameters, {}, "")
+    return Trained(estimator, attempt, (attempt,), searched=False)
 
 
 def training_ranges(pipeline: Pipeline, features: Sequence[str]) -> dict[str, Bounds]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,16 +109,24 @@ def held_out_input() -> bytes:
     return honest.manifest.input.encode_row(held_out_row())
 
 
-def _tree_with_root_children(left: int, right: int) -> Bundle:
+def tree_with(edit: Callable[[Any], None]) -> Bundle:
+    """A decision tree whose array of nodes was edited."""
     honest, model = _honest(DecisionTreeClassifier(max_depth=3, random_state=0))
     tree = model.tree_
     state = tree.__getstate__()
     nodes = state["nodes"].copy()
-    nodes["left_child"][0], nodes["right_child"][0] = left, right
+    edit(nodes)
     crafted = Tree(tree.n_features, np.array(tree.n_classes, dtype=np.intp), tree.n_outputs)
     crafted.__setstate__(state | {"nodes": nodes})
     model.tree_ = crafted
     return write_bundle(model, honest.manifest)
+
+
+def _tree_with_root_children(left: int, right: int) -> Bundle:
+    def edit(nodes: Any) -> None:
+        nodes["left_child"][0], nodes["right_child"][0] = left, right
+
+    return tree_with(edit)
 
 
 def _honest(estimator: Any) -> tuple[PackagedModel, Any]:

@@ -16,7 +16,13 @@ from hypothesis import settings
 
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
-from modelward.chain.contracts import DataShare, InferenceEscrow, ModelRegistry
+from modelward.chain.contracts import (
+    DataShare,
+    ExactPrograms,
+    ExactReferee,
+    InferenceEscrow,
+    ModelRegistry,
+)
 from modelward.chain.sender import Sender
 from modelward.config import Config, load_config
 from modelward.deployment import Deployment, deploy
@@ -151,6 +157,16 @@ def registry(deployment: Deployment) -> ModelRegistry:
 @pytest.fixture
 def escrow(deployment: Deployment) -> InferenceEscrow:
     return deployment.escrow
+
+
+@pytest.fixture
+def programs(deployment: Deployment) -> ExactPrograms:
+    return deployment.programs
+
+
+@pytest.fixture
+def referee(deployment: Deployment) -> ExactReferee:
+    return deployment.referee
 
 
 def _actor(role: str) -> Callable[[Chain], Sender]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from eth_utils import keccak
 
+from modelward.chain.transactions import Receipt
 from modelward.terms import (
     ETHER,
     ZERO_ADDRESS,
@@ -15,15 +16,28 @@ from modelward.terms import (
     Metric,
     ModelId,
     ModelTerms,
+    Offer,
     Request,
+    RequestId,
     Version,
 )
 
 NAME = "breast-cancer"
 FEE = ETHER // 1000
+QUOTA = 100
+INPUT = b"\x00" + b"secret" * 6 + b"an input"
 TERMS = ModelTerms(fee=FEE, payee_bps=3_000, max_delay=86_400)
 ACCURACY = Metric("accuracy", True, 960_000)
 LOG_LOSS = Metric("log_loss", False, 120_000)
+
+
+class Placed(NamedTuple):
+    """A request that was placed, with all its terms."""
+
+    offer: Offer
+    terms: Request
+    id: RequestId
+    receipt: Receipt
 
 
 def hash_of(label: str) -> bytes:

@@ -12,6 +12,8 @@ FOLDERS = {
     "ModelRegistry": "model_registry",
     "InferenceEscrow": "inference_escrow",
     "PrivacyLedger": "privacy_ledger",
+    "ExactPrograms": "exact_programs",
+    "ExactReferee": "exact_referee",
 }
 UNREACHABLE = {"InvalidShortString", "StringTooLong", "EIP712DomainChanged"}
 """Of OpenZeppelin's EIP712: the contracts' names fit a word, and their domains never change."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import struct
 from random import Random
 
 import pytest
-from eth_abi.abi import encode
 
 from modelward.chain.events import ProgramStored, decode_event
 from modelward.errors import ContractRefused, InvalidProgram
-from modelward.models.exact import reference
-from modelward.models.exact.inputs import NUMBER_LETTERS
 from modelward.models.exact.program import LayerProgram, TreeProgram, load_program
+from tests.exact.canonical import canonical_input, canonical_output
 from tests.exact.damaged_programs import damaged_programs
 from tests.exact.random_programs import random_inputs, random_program
 from tests.exact.test_program_format import LINEAR, STUMP
@@ -21,16 +18,6 @@ from tests.exact.test_program_format import LINEAR, STUMP
 FULL = bool(os.environ.get("FULL"))
 PROGRAMS = 1_000 if FULL else 120
 DAMAGED = 10_000 if FULL else 400
-
-
-def canonical_input(program, numbers):
-    letters = NUMBER_LETTERS[program.encoding]
-    return struct.pack(f">B{program.features}{letters}", program.encoding, *numbers)
-
-
-def canonical_output(program, numbers):
-    label, scores = reference.run(program, numbers)
-    return encode(["uint8", "uint256", "int256[]"], [1, label, scores])
 
 
 def test_random_programs_give_the_same_bytes_within_the_gas_announced(ask):
@@ -88,19 +75,6 @@ def test_a_program_is_stored_as_code_under_its_hash(deployer, programs):
     again = deployer.send(programs.store(program.to_bytes()))
     assert again.logs == ()
     assert programs.pointer_of(program.hash) == stored.pointer
-
-
-def test_a_malformed_program_is_not_stored(deployer, programs):
-    data = LINEAR.to_bytes()[:-1]
-    with pytest.raises(ContractRefused) as caught:
-        deployer.send(programs.store(data))
-    assert caught.value.error == "InvalidProgram"
-
-
-def test_a_program_that_is_not_stored_cannot_be_run(programs):
-    with pytest.raises(ContractRefused) as caught:
-        programs.run(STUMP.hash, canonical_input(STUMP, [0, 0]))
-    assert caught.value.error == "UnknownProgram"
 
 
 def _sizeable(random: Random) -> LayerProgram | TreeProgram:

@@ -6,9 +6,8 @@ from modelward.chain.reverts import refusal_of
 from modelward.errors import ModelwardError
 from modelward.terms import ETH, RequestStatus
 from tests.contracts.inference_escrow.answers import COMMITMENT, OUTPUT
-from tests.contracts.inference_escrow.conftest import INPUT
 from tests.contracts.puppet import Puppet
-from tests.contracts.specimens import FEE, TERMS
+from tests.contracts.specimens import FEE, INPUT, TERMS
 
 TOKENS = "tests/solidity/actors/HostileCoin.sol"
 PRICE = 1_000_003

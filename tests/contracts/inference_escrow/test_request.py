@@ -18,9 +18,8 @@ from modelward.terms import (
     Right,
     VersionStatus,
 )
-from tests.contracts.inference_escrow.conftest import INPUT, QUOTA
 from tests.contracts.said import event, said
-from tests.contracts.specimens import ACCURACY, FEE, TERMS, request_by, version_of
+from tests.contracts.specimens import ACCURACY, FEE, INPUT, QUOTA, TERMS, request_by, version_of
 
 
 def test_it_holds_the_fee_until_the_deadline(escrow, chain, requester, placed):

@@ -10,10 +10,9 @@ from modelward import commitments
 from modelward.chain.events import InferenceRequested, RequestCancelled
 from modelward.terms import ETH, ZERO_ADDRESS, Access, RequestState, RequestStatus, Right
 from tests.contracts.inference_escrow.answers import COMMITMENT, OUTPUT
-from tests.contracts.inference_escrow.conftest import INPUT, QUOTA
 from tests.contracts.said import event, said
 from tests.contracts.signing import recovered, sign
-from tests.contracts.specimens import FEE, TERMS
+from tests.contracts.specimens import FEE, INPUT, QUOTA, TERMS
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ from modelward import commitments
 from modelward.chain.abi import contract_abi
 from modelward.chain.events import InferenceRequested
 from modelward.terms import Access, GrantTerms, RequestStatus, Right
-from tests.contracts.inference_escrow.conftest import QUOTA
 from tests.contracts.said import event, said
-from tests.contracts.specimens import FEE
+from tests.contracts.specimens import FEE, QUOTA
 
 INPUTS = [b"\x00one", b"", b"\x00three"]
 

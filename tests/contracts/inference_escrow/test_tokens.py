@@ -9,10 +9,9 @@ from modelward.chain.events import InferenceRefunded, Withdrawn
 from modelward.errors import ContractRefused
 from modelward.terms import ETH, MAX_TOKEN_FEE, RequestState, RequestStatus
 from tests.contracts.inference_escrow.answers import COMMITMENT, OUTPUT
-from tests.contracts.inference_escrow.conftest import INPUT
 from tests.contracts.puppet import Puppet
 from tests.contracts.said import event, said
-from tests.contracts.specimens import FEE, TERMS
+from tests.contracts.specimens import FEE, INPUT, TERMS
 
 TOKENS = "tests/solidity/actors/HostileCoin.sol"
 PRICE = 1_000_003

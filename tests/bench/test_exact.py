@@ -3,6 +3,7 @@
 import pytest
 
 from modelward.bench import exact
+from modelward.bench.exact_speed import measure_speed
 
 LIMITS = {"linear": 60_000, "mlp": 120_000, "forest": 160_000}
 
@@ -38,3 +39,10 @@ def test_the_models_are_what_they_are_called(subjects):
     assert linear.features == network.features == forest.features == 30
     assert [len(layer.biases) for layer in network.layers] == [exact.HIDDEN_NEURONS, 1]
     assert len(forest.trees) == exact.FOREST_TREES
+
+
+def test_programs_are_fast_beside_their_estimators(subjects):
+    """Half of what holds on an idle machine: this one may be busy."""
+    for name, figures in measure_speed(subjects).items():
+        assert figures["single_ratio"] > 10, name
+        assert figures["batch_ratio"] > (0.25 if name == "forest" else 0.5), name

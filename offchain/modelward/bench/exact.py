@@ -1,4 +1,4 @@
-"""What exact models cost: the gas of disputing an answer, and of storing a program.
+"""What exact models cost: the gas of disputing an answer and of storing a program, and time.
 
 The models are trained on breast cancer (30 features), so that what is measured is what scikit-learn
 makes, not what suits the contract.
@@ -52,7 +52,10 @@ class Subject:
 
 def measure() -> dict[str, Any]:
     """All figures."""
-    return {"gas": measure_gas(tuple(subjects()))}
+    from modelward.bench.exact_speed import measure_speed
+
+    measured = tuple(subjects())
+    return {"gas": measure_gas(measured), "speed": measure_speed(measured)}
 
 
 def subjects() -> Iterator[Subject]:

@@ -162,7 +162,7 @@ def _flat(figures: Mapping[str, object], within: str = "") -> Iterator[tuple[str
 def exact(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Measure exact models: the gas of a dispute, and of storing a program.
+    """Measure exact models: the gas of a dispute and of storing a program, and speed.
 
     A dispute's `run` is a transaction that only runs the stored program; `bookkeeping` is what the
     referee and the escrow add to it in a challenge.
@@ -177,6 +177,11 @@ def exact(
     print_table(
         ("model", "bytes", "store", "run", "challenge", "bookkeeping"),
         [(name, *gas.values()) for name, gas in figures["gas"].items()],
+    )
+    typer.echo()
+    print_table(
+        ("model", "us a row", "predict_proba", "ratio", "of 10,000", "predict_proba", "ratio"),
+        [(name, *tuple(speed.values())[:6]) for name, speed in figures["speed"].items()],
     )
 
 

@@ -35,7 +35,6 @@ INPUT_TYPES: dict[Encoding, npt.DTypeLike] = {
     Encoding.KEYS64: np.int64,
 }
 
-_BLOCK = 8192
 _EXACT_FLOAT = 2**53
 _LARGEST = 2**63 - 1
 _MOST_MASKED_LEAVES = 64
@@ -63,8 +62,9 @@ class BatchRunner:
             raise TypeError(f"not an input of this program: {inputs.dtype} of {inputs.shape}")
         labels: Integers = np.empty(len(inputs), np.int64)
         scores: Integers = np.empty((len(inputs), self.program.score_count), np.int64)
-        for start in range(0, len(inputs), _BLOCK):
-            block = slice(start, start + _BLOCK)
+        size = self._outputs.block
+        for start in range(0, len(inputs), size):
+            block = slice(start, start + size)
             labels[block], scores[block] = self._run(inputs[block])
         return labels, scores
 
@@ -83,27 +83,91 @@ class BatchRunner:
 
 
 class _Network:
+    block = 2048
+    """Rows at once: few enough for their sums to stay in a cache."""
+
     def __init__(self, program: LayerProgram) -> None:
         largest_inputs = [LARGEST_UNIT]
         for layer, bound in zip(program.layers, program.bounds, strict=True):
             squashed = layer.activation > Activation.RELU
             largest_inputs.append(reference.ONE_FRACTION if squashed else bound)
         self._steps = [
-            _Step.of(layer, largest, bound)
+            _FloatStep.of(layer, largest, bound) or _IntegerStep.of(layer, largest, bound)
             for layer, largest, bound in zip(
                 program.layers, largest_inputs[:-1], program.bounds, strict=True
             )
         ]
 
     def __call__(self, inputs: npt.NDArray[Any]) -> Integers:
-        values: npt.NDArray[Any] = inputs
+        values: npt.NDArray[Any] = inputs.T
         for step in self._steps:
-            values = _activated(step.activation, step(values))
-        return values
+            values = step(values)
+        return values.T.astype(np.int64, copy=False)
 
 
 @dataclass(frozen=True)
-class _Step:
+class _FloatStep:
+    """One layer whose every sum is a whole number below 2^53, so that binary64 holds it exactly.
+
+    `weights` are digits in base 2^bits, the lowest first, one above the other, and in the last
+    column the bias; `scales` is what each digit's sum is multiplied by before it is rounded down.
+    """
+
+    weights: npt.NDArray[np.float64]
+    scales: tuple[float, ...]
+    activation: Activation
+
+    @classmethod
+    def of(cls, layer: Layer, largest_input: int, bound: int) -> _FloatStep | None:
+        """None where a sum could be too large."""
+        bits, digits = _digits(
+            np.asarray(layer.weights, dtype=np.int64), 8 * layer.weight_bytes, largest_input
+        )
+        places = bits * (len(digits) - 1)
+        if layer.shift < places or (bound + 1) << layer.shift - places > _EXACT_FLOAT - 2**32:
+            return None
+        offsets = [bias + ((1 << layer.shift) >> 1) for bias in layer.biases]
+        columns = []
+        for _ in digits[1:]:
+            columns.append([offset & (1 << bits) - 1 for offset in offsets])
+            offsets = [offset >> bits for offset in offsets]
+        columns.append(offsets)
+        largest = [
+            int(np.abs(digit).sum(axis=1).max()) * largest_input + max(map(abs, column)) + 2**32
+            for digit, column in zip(digits, columns, strict=True)
+        ]
+        if max(largest) >= _EXACT_FLOAT:
+            return None
+        weights = np.concatenate(
+            [np.c_[digit, column] for digit, column in zip(digits, columns, strict=True)]
+        )
+        scales = [2.0**-bits] * (len(digits) - 1) + [2.0 ** (places - layer.shift)]
+        return cls(weights.astype(np.float64), tuple(scales), layer.activation)
+
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        count, rows = len(self.scales), values.shape[1]
+        neurons = len(self.weights) // count
+        inputs = np.empty((len(values) + 1, rows))
+        inputs[:-1] = values
+        inputs[-1] = 1.0
+        sums = self.weights @ inputs
+        total = sums[:neurons]
+        for number, scale in enumerate(self.scales):
+            if number:
+                digit = sums[number * neurons : (number + 1) * neurons]
+                digit += total
+                total = digit
+            total *= scale
+            np.floor(total, out=total)
+        if self.activation is Activation.RELU:
+            np.maximum(total, 0.0, out=total)
+        elif self.activation is not Activation.IDENTITY:
+            total = _activated(self.activation, total.astype(np.int64)).astype(np.float64)
+        return total
+
+
+@dataclass(frozen=True)
+class _IntegerStep:
     """One layer: weights as digits in base 2^bits, the lowest first, side by side."""
 
     weights: npt.NDArray[np.float64]
@@ -114,7 +178,7 @@ class _Step:
     layer: Layer | None
 
     @classmethod
-    def of(cls, layer: Layer, largest_input: int, bound: int) -> _Step:
+    def of(cls, layer: Layer, largest_input: int, bound: int) -> _IntegerStep:
         weights = np.asarray(layer.weights, dtype=np.int64)
         bits, digits = _digits(weights, 8 * layer.weight_bytes, largest_input)
         rounding = (1 << layer.shift) >> 1
@@ -129,7 +193,7 @@ class _Step:
         largest_sum = ((bound + 1) << layer.shift - dropped * bits) + 2**54
         fits = largest_sum <= _LARGEST and all(abs(offset) <= 2**62 for offset in offsets)
         return cls(
-            weights=np.concatenate(digits).T.astype(np.float64),
+            weights=np.concatenate(digits).astype(np.float64),
             offsets=np.asarray(parts if fits else [], dtype=np.int64),
             bits=bits,
             shift=layer.shift,
@@ -139,14 +203,14 @@ class _Step:
 
     def __call__(self, values: npt.NDArray[Any]) -> Integers:
         if self.layer is not None:
-            return _slowly(self.layer, values)
+            return _activated(self.activation, _slowly(self.layer, values.T).T)
         count = len(self.offsets)
-        sums = (values.astype(np.float64) @ self.weights).astype(np.int64)
-        digits = sums.reshape(len(values), count, -1)
-        total: Integers = digits[:, 0] + self.offsets[0]
+        sums = (self.weights @ values.astype(np.float64)).astype(np.int64)
+        digits = sums.reshape(count, -1, values.shape[1])
+        total: Integers = digits[0] + self.offsets[0][:, None]
         shift, place = self.shift, 0
         for number in range(1, count):
-            digit = digits[:, number] + self.offsets[number]
+            digit = digits[number] + self.offsets[number][:, None]
             if shift >= self.bits:
                 total >>= self.bits
                 shift -= self.bits
@@ -155,7 +219,7 @@ class _Step:
                 digit <<= place
             total += digit
         total >>= shift
-        return total
+        return _activated(self.activation, total)
 
 
 def _digits(weights: Integers, weight_bits: int, largest_input: int) -> tuple[int, list[Integers]]:
@@ -182,8 +246,9 @@ def _slowly(layer: Layer, values: npt.NDArray[Any]) -> Integers:
     weights = np.asarray(layer.weights, dtype=object)
     biases = np.asarray(layer.biases, dtype=object)
     rounding = (1 << layer.shift) >> 1
-    sums: npt.NDArray[Any] = values.astype(object) @ weights.T + biases + rounding
-    return (sums >> layer.shift).astype(np.int64)
+    sums: npt.NDArray[Any] = values.astype(np.int64).astype(object) @ weights.T + biases + rounding
+    shifted: Integers = (sums >> layer.shift).astype(np.int64)
+    return shifted
 
 
 def _activated(activation: Activation, values: Integers) -> Integers:
@@ -219,6 +284,8 @@ def _power(exponent: Integers) -> Integers:
 
 
 class _Forest:
+    block = 8192
+
     def __init__(self, program: TreeProgram) -> None:
         self._starts = np.asarray(program.starts, dtype=np.int64)
         leaves = np.asarray(program.leaves, dtype=np.int64)

@@ -35,6 +35,8 @@ POWER_COEFFICIENTS = (
     -46477,
 )
 """Of 2^-f for f in [0, 1), from the constant upwards, in units of 2^-32."""
+_HIGHEST_COEFFICIENT, *_LOWER_COEFFICIENTS = POWER_COEFFICIENTS[::-1]
+_FRACTION_MASK = ONE_FRACTION - 1
 POWER_ERROR = 4e-9
 """Bound on the relative error of 2^-t before the last shift, which takes less than 2^-32 more.
 
@@ -110,11 +112,11 @@ def activate(activation: Activation, value: int) -> int:
 
 def power(exponent: int) -> int:
     """2^-t in units of 2^-32, for t = `exponent` * 2^-30 of at least 0."""
-    fraction = exponent & (ONE_FRACTION - 1)
-    result = POWER_COEFFICIENTS[-1]
-    for coefficient in POWER_COEFFICIENTS[-2::-1]:
-        result = coefficient + (result * fraction >> FRACTION_BITS)
-    return result >> (exponent >> FRACTION_BITS)
+    fraction = exponent & _FRACTION_MASK
+    result = _HIGHEST_COEFFICIENT
+    for coefficient in _LOWER_COEFFICIENTS:
+        result = coefficient + (result * fraction >> 30)
+    return result >> (exponent >> 30)
 
 
 def decide(program: Program, outputs: Sequence[int]) -> int:

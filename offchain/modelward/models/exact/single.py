@@ -14,7 +14,14 @@ from operator import mul
 
 from modelward.models.exact import reference
 from modelward.models.exact.batch import INPUT_TYPES, BatchRunner
-from modelward.models.exact.program import Activation, Layer, LayerProgram, Program
+from modelward.models.exact.program import (
+    Activation,
+    Decision,
+    Layer,
+    LayerProgram,
+    Program,
+    Scores,
+)
 
 _LANE_BYTES = 16
 _MIDDLE = 1 << 63
@@ -29,37 +36,68 @@ def single_runner(program: Program) -> Run:
         return partial(reference.run, program)
     if sum(len(row) for layer in program.layers for row in layer.weights) > _MOST_PACKED_WEIGHTS:
         return _through_batch(program)
-    layers = [_PackedLayer(layer) for layer in program.layers]
+    layers = [_packed_layer(layer) for layer in program.layers]
+    finish = _finish(program)
+    if len(layers) == 1:
+        (only,) = layers
+        return lambda inputs: finish(only(inputs))
+    first, *others = layers
 
     def run(inputs: Sequence[int]) -> tuple[int, list[int]]:
-        values = inputs
-        for layer in layers:
+        values = first(inputs)
+        for layer in others:
             values = layer(values)
-        return reference.decide(program, values), reference.score(program, values)
+        return finish(values)
 
     return run
 
 
-class _PackedLayer:
-    def __init__(self, layer: Layer) -> None:
-        up = 64 - layer.shift
-        rounding = (1 << layer.shift) >> 1
-        self._weights = [_packed(weights, up) for weights in zip(*layer.weights, strict=True)]
-        self._start = _packed([bias + rounding + (1 << 127 - up) for bias in layer.biases], up)
-        self._length = _LANE_BYTES * len(layer.biases)
-        self._unpack = struct.Struct(f"<{2 * len(layer.biases)}Q").unpack
-        self._activation = layer.activation
+def _finish(program: Program) -> Callable[[Sequence[int]], tuple[int, list[int]]]:
+    """What `reference.decide` and `reference.score` make of the outputs."""
+    if program.scores is not Scores.EXPONENTIAL or program.decision is not Decision.POSITIVE:
+        return lambda outputs: (
+            reference.decide(program, outputs),
+            reference.score(program, outputs),
+        )
+    one, whole, power = int(10**program.decimals), reference.ONE_POWER, reference.power
 
-    def __call__(self, values: Sequence[int]) -> list[int]:
-        total = sum(map(mul, self._weights, values), self._start)
-        upper = self._unpack(total.to_bytes(self._length, "little"))[1::2]
-        match self._activation:
-            case Activation.IDENTITY:
-                return [value - _MIDDLE for value in upper]
-            case Activation.RELU:
-                return [value - _MIDDLE if value > _MIDDLE else 0 for value in upper]
-            case activation:
-                return [reference.activate(activation, value - _MIDDLE) for value in upper]
+    def two_classes(outputs: Sequence[int]) -> tuple[int, list[int]]:
+        (output,) = outputs
+        tail = power(abs(output))
+        total = whole + tail
+        smaller = (tail * one + total // 2) // total
+        return (1, [smaller, one - smaller]) if output > 0 else _of_the_first(output, smaller, one)
+
+    return two_classes
+
+
+def _of_the_first(output: int, smaller: int, one: int) -> tuple[int, list[int]]:
+    """Label and scores where the second class is not chosen; at zero it has the larger share."""
+    return 0, ([one - smaller, smaller] if output < 0 else [smaller, one - smaller])
+
+
+def _packed_layer(layer: Layer) -> Callable[[Sequence[int]], list[int]]:
+    up = 64 - layer.shift
+    rounding = (1 << layer.shift) >> 1
+    packed_weights = [_packed(weights, up) for weights in zip(*layer.weights, strict=True)]
+    start = _packed([bias + rounding + (1 << 127 - up) for bias in layer.biases], up)
+    length = _LANE_BYTES * len(layer.biases)
+    unpack = struct.Struct(f"<{2 * len(layer.biases)}Q").unpack
+
+    def uppers(values: Sequence[int]) -> Sequence[int]:
+        total = sum(map(mul, packed_weights, values), start)
+        return unpack(total.to_bytes(length, "little"))[1::2]
+
+    if len(layer.biases) == 1 and layer.activation is Activation.IDENTITY:
+        return lambda values: [(sum(map(mul, packed_weights, values), start) >> 64) - _MIDDLE]
+    if layer.activation is Activation.IDENTITY:
+        return lambda values: [value - _MIDDLE for value in uppers(values)]
+    if layer.activation is Activation.RELU:
+        return lambda values: [
+            value - _MIDDLE if value > _MIDDLE else 0 for value in uppers(values)
+        ]
+    activate = partial(reference.activate, layer.activation)
+    return lambda values: [activate(value - _MIDDLE) for value in uppers(values)]
 
 
 def _packed(values: Sequence[int], up: int) -> int:

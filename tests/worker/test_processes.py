@@ -119,6 +119,7 @@ def site(
 
 
 DYING_WORKER = str(Path(__file__).with_name("dying_worker.py"))
+WRONG_CLOCK = str(Path(__file__).with_name("wrong_clock.py"))
 ONCE = ("worker", "run", "--network", "local", "--account", "worker", "--once", "--journal")
 
 
@@ -209,3 +210,38 @@ def test_a_fee_that_is_no_amount_is_bad_input(site, tmp_path):
     assert refused.returncode == 2
     assert "'a lot' is not an amount of money" in refused.stderr
     assert not (tmp_path / "journal").exists()
+
+
+RUNS = range(5 if os.environ.get("FULL") else 1)
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("skew", [-3_600, 3_600])
+def test_a_host_clock_an_hour_off_makes_it_neither_late_nor_early(
+    site, trained, tmp_path, skew, run
+):
+    place, market = tmp_path / "journal.sqlite", site.market
+    late = market.place(site.model, trained.row, lifetime=60)
+    market.deployment.chain.rpc("evm_increaseTime", [61])
+    market.deployment.chain.rpc("evm_mine")
+    in_time = market.place(site.model, trained.row, lifetime=600)
+    missing = market.publish(
+        trained.packaged.bundle,
+        name=f"missing{skew}-{run}",
+        uri="memory://nowhere",
+        content_hash=os.urandom(32),
+    )
+    market.let_serve(missing, Account.development("worker").address)
+    waiting = market.place(missing, trained.row, lifetime=600)
+
+    done = site.run(sys.executable, WRONG_CLOCK, str(skew), *ONCE, str(place))
+
+    assert done.returncode == 0, done.stderr
+    assert market.status(in_time) is RequestStatus.FULFILLED
+    assert market.status(late) is market.status(waiting) is RequestStatus.OPEN
+    with Journal(place, site.identity) as journal:
+        states = [job(journal, placed).state for placed in (in_time, waiting)]
+        signed = journal.transactions(*TransactionState)
+        assert journal.job(late.id) is None or job(journal, late).state is State.EXPIRED
+    assert states == [State.FINAL, State.CONFIRMED]
+    assert len(signed) == 1

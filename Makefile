@@ -25,7 +25,7 @@ endef
 export STRIP_FUNDING
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types imports compile artifacts gas forge mutants \
+.PHONY: help setup demo test lint format types imports compile artifacts gas forge mutants drill planted-worker \
 	slither check lock clean
 
 help: ## list the targets
@@ -67,6 +67,12 @@ forge: setup $(LIBRARIES) ## fuzz and invariant tests of the contracts; FULL=1 r
 
 mutants: setup $(LIBRARIES) ## mutation testing of the contracts; SAMPLE=100 tries that many
 	$(BIN)/python -m tests.mutation.run
+
+drill: setup $(LIBRARIES) ## everything that goes wrong with a worker, on anvil; FULL=1 takes hours
+	FULL=$(FULL) $(BIN)/python -m tests.drill.run
+
+planted-worker: setup $(LIBRARIES) ## bugs planted in the worker, and what the drill says of each
+	$(BIN)/python -m tests.planted_worker.run
 
 slither: setup $(LIBRARIES) $(SLITHER)/installed ## static analysis of the contracts
 	$(BIN)/python -m tests.static_analysis.run $(SLITHER)/bin/python

@@ -25,6 +25,13 @@ def run_drill(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="The full profile: it takes hours.")] = False,
     lanes: Annotated[int, typer.Option(min=1, help="How many runs at a time.")] = 3,
+    queue: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A PostgreSQL server, for the row one-queue."),
+    ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Begin no run after the first violation.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Kill, reorganise, delay, drop, double and lie, on anvil; then compare chain and journal.
@@ -44,6 +51,8 @@ def run_drill(
             runs=runs,
             requests=requests,
             lanes=lanes,
+            queue=queue,
+            fail_fast=fail_fast,
             progress=progress,
         )
     if json:

@@ -102,11 +102,14 @@ def _check_end(
             )
             found.demand(right, f"{name} was paid for a wrong result")
             agree = [
-                (job.state is State.FINAL) == (journal.identity.account == end.worker)
+                (job.state is State.FINAL) == (end.worker in journal.accounts())
                 and job.state.is_end
                 for journal, job in jobs
             ]
             found.demand(bool(agree) and all(agree), f"{name} was fulfilled, {_said(said)}")
+            signed = [journal for journal, job in jobs if job.state is State.FINAL]
+            stored = any(journal.transaction(end.transaction_hash) for journal in signed)
+            found.demand(stored or not signed, f"{name} was answered by bytes no journal holds")
         case InferenceRefused():
             found.violations.append(
                 f"{name} was refused ({end.reason}), and nothing is wrong with it"

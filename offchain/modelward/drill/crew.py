@@ -31,6 +31,7 @@ class Killed(BaseException):
 class Crew:
     """A worker on a journal of its own, reaching the chain through the site's proxy.
 
+    `journal` is the place of its journal, which workers of one queue share.
     `step` does what `Worker.run` does once: infrastructure that fails is met again at the next
     step. `options` are those of `Worker`; `network` changes fields of its network.
     """
@@ -38,7 +39,7 @@ class Crew:
     def __init__(
         self,
         site: Site,
-        journal_file: Path,
+        journal: Path | str,
         *,
         role: str = "worker",
         network: dict[str, Any] | None = None,
@@ -47,7 +48,7 @@ class Crew:
         self.account = Account.development(role)
         self.deaths = 0
         self._site = site
-        self._file = journal_file
+        self._place = journal
         self._network = network or {}
         self._options = options
         self._dies_at: Milestone | None = None
@@ -126,7 +127,7 @@ class Crew:
         chain = Chain.connect(network)
         deployment = replace(site.deployment, chain=chain)
         journal = self._running.enter_context(
-            open_journal(chain, deployment, self.account, directory=site.folder, place=self._file)
+            open_journal(chain, deployment, self.account, directory=site.folder, place=self._place)
         )
         options: dict[str, Any] = {"sandbox": site.sandbox, "observer": self._observe}
         options |= self._options

@@ -92,18 +92,22 @@ def run_drill(
     runs: int | None = None,
     requests: int | None = None,
     lanes: int = LANES,
+    queue: str | None = None,
     anvil: Path | None = None,
+    fail_fast: bool = False,
     progress: Progress | None = None,
 ) -> DrillReport:
     """Run the rows named `faults`, or all.
 
     Run i of a row has the seed `seed` + i; seeds recorded as having failed come first, unless
-    `runs` says how many runs to make. `requests` is the soak's size.
+    `runs` says how many runs to make. `requests` is the soak's size. `queue` is the URL of a
+    PostgreSQL server, which the row of two workers on one queue needs. With `fail_fast` no run
+    begins after the first violation.
 
     Raises `BadInput` for an unknown row, `AnvilMissing` or `RpcUnavailable`.
     """
     size = requests or (FULL_REQUESTS if full else QUICK_REQUESTS)
-    chosen = _chosen(rows(size), faults)
+    chosen = _chosen(rows(size, queue), faults)
     started = time.monotonic()
     results = {row.name: RowResult(row) for row in chosen}
     tasks = [
@@ -115,7 +119,7 @@ def run_drill(
         max_workers=max(1, min(lanes, len(tasks))),
         mp_context=multiprocessing.get_context("forkserver"),
         initializer=_open_lane,
-        initargs=(anvil, size),
+        initargs=(anvil, size, queue),
     ) as pool:
         futures = {pool.submit(_run, name, number): (name, number) for name, number in tasks}
         for done, future in enumerate(_completed(futures), 1):
@@ -124,6 +128,8 @@ def run_drill(
             if progress is not None:
                 failed = sum(len(each.violations) for each in results.values())
                 progress(name, f"{done} of {len(tasks)} runs, {failed} violations")
+            if fail_fast and results[name].violations:
+                break
     return DrillReport(seed, full, time.monotonic() - started, tuple(results.values()))
 
 
@@ -174,13 +180,13 @@ _lanes: list[_Lane] = []
 """The lane of this process, once it is open."""
 
 
-def _open_lane(anvil: Path | None, requests: int) -> None:
+def _open_lane(anvil: Path | None, requests: int, queue: str | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("modelward").addHandler(logging.NullHandler())
     stack = ExitStack()
     site = stack.enter_context(open_site(anvil=anvil))
     Finalize(None, stack.close, exitpriority=100)
-    _lanes.append(_Lane(site, {row.name: row for row in rows(requests)}))
+    _lanes.append(_Lane(site, {row.name: row for row in rows(requests, queue)}))
 
 
 def _run(name: str, seed: int) -> Outcome:

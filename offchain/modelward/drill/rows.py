@@ -37,9 +37,24 @@ class Row:
     full: int
 
 
-def rows(requests: int) -> tuple[Row, ...]:
-    """All rows, those that take longest first; the soak has so many requests."""
-    return (
+def rows(requests: int, queue: str | None = None) -> tuple[Row, ...]:
+    """All rows, those that take longest first; the soak has so many requests.
+
+    Workers share a queue in the PostgreSQL server `queue`, and nowhere without one.
+    """
+    shared = (
+        Row(
+            "one-queue",
+            "two workers on one queue",
+            "one fulfilment each",
+            rivals.share_a_queue(queue),
+            3,
+            25,
+        )
+        if queue
+        else None
+    )
+    table = (
         Row(
             "soak",
             f"all faults at 20 %, {requests:,} requests",
@@ -138,3 +153,4 @@ def rows(requests: int) -> tuple[Row, ...]:
             10,
         ),
     )
+    return table if shared is None else (*table, shared)

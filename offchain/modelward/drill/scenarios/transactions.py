@@ -41,7 +41,13 @@ def mishap(site: Site, seed: int) -> Findings:
         found.demand(done, f"{name}: the worker did not come to an end within {PATIENCE:g} s")
         late = [each.id for each in placed if site.chain.head().timestamp > each.request.deadline]
         found.add(audit(site, placed, [crew.journal], unanswered=late))
-        _check_bumps(crew.journal.transactions(*TransactionState), found)
+        signed = crew.journal.transactions(*TransactionState)
+        replaced = len(signed) > len({each.nonce for each in signed})
+        found.demand(
+            replaced or happen is not _raise_the_base_fee,
+            "a transaction that had become too cheap was not replaced",
+        )
+        _check_bumps(signed, found)
         found.counts[name] += 1
     return found
 

@@ -1,0 +1,68 @@
+"""Planted bugs of the worker, and how the drill's quick profile finds each: `make planted-worker`.
+
+Exits with 1 if a bug is not found. ONLY=text plants those whose name contains it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.drill.unit_rows import UNIT_ROWS
+from tests.planted_worker.bugs import CODE, ROOT, PlantedBug, copy_of_the_code, planted_bugs
+
+SECONDS = 900
+AT_ONCE = 2
+_DRILL = ("--json", "--fail-fast", "--lanes", "2")
+
+
+def found(bug: PlantedBug) -> str | None:
+    """What the row says of the bug; None if nothing."""
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        tree = copy_of_the_code(Path(folder))
+        bug.plant(tree)
+        environment = {**os.environ, "PYTHONPATH": str(tree / CODE.parent)}
+        command = (
+            [sys.executable, "-m", "pytest", "-q", "-x", *UNIT_ROWS[bug.row].tests]
+            if bug.row in UNIT_ROWS
+            else [sys.executable, "-m", "modelward", "drill", *_DRILL, "--faults", bug.row]
+        )
+        run = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS
+        )
+    if run.returncode == 0:
+        return None
+    if bug.row in UNIT_ROWS:
+        return next((line for line in run.stdout.splitlines() if line.startswith("FAILED")), None)
+    try:
+        (row,) = json.loads(run.stdout)["rows"]
+    except (ValueError, KeyError):
+        return None
+    first = row["violations"][0]
+    return f"{len(row['violations'])} violations, seed {first['seed']}: {first['what']}"
+
+
+def main() -> None:
+    """Plant every bug and print the table."""
+    started = time.monotonic()
+    only = os.environ.get("ONLY", "")
+    bugs = [bug for bug in planted_bugs() if only in bug.name]
+    missed = 0
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for bug, words in zip(bugs, pool.map(found, bugs), strict=True):
+            missed += words is None
+            print(f"{bug.row:13}{bug.name:52}{words or 'NOT FOUND'}"[:200], flush=True)
+    seconds = time.monotonic() - started
+    print(f"{len(bugs) - missed} of {len(bugs)} planted bugs were found in {seconds:,.0f} s.")
+    if missed:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from modelward.chain.encoding import to_address
 from modelward.chain.events import DataPublished, VersionPublished
 from modelward.content.store import PIECE_BYTES
-from modelward.errors import BadInput, ContentTooLarge, HashMismatch, Unavailable
+from modelward.errors import BadInput, ContentTooLarge, ContractRefused, HashMismatch, Unavailable
 from modelward.gateway.allowance import Allowance
 from modelward.sdk.connection import Connection
 from modelward.sdk.fetch_ticket import FetchTicket, is_signed
@@ -131,8 +131,6 @@ class _Gateway:
         )
 
     def _owns(self, ticket: FetchTicket) -> bool:
-        from modelward.errors import ContractRefused
-
         try:
             model = self._connection.registry.model_of(ModelId(ticket.resource))
         except ContractRefused:

@@ -115,7 +115,7 @@ class EncryptionKeys(Participant):
     def _recover(self) -> None:
         """Store again what was derived from signatures and is no longer in a file."""
         connection = self.connection
-        own = OwnKeys(connection.chain, connection.deployment, self._account, connection.key_files)
+        own = OwnKeys(connection.deployment, self._account, connection.key_files)
         for index, public_key in enumerate(own.registered(), start=1):
             if connection.key_files.find(public_key) is None:
                 key = self._signed(index)

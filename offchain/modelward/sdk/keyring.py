@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
 from modelward.chain.events import AccessGranted, KeysRewrapped, OwnershipTransferred
-from modelward.chain.logs import EventReader
 from modelward.deployment import Deployment
 from modelward.errors import EnvelopeCorrupted, EnvelopeError, KeyNotGranted, SealedByFormerOwner
 from modelward.sdk.key_files import KeyFiles
 from modelward.sdk.own_keys import OwnKeys
+from modelward.sdk.standing_events import events_about
 from modelward.sealing.binding import Binding
 from modelward.sealing.envelope import Header, open_envelope
 from modelward.sealing.epochs import EpochKey
@@ -37,7 +37,7 @@ class Keyring:
         self._chain = chain
         self._deployment = deployment
         self._account = account
-        self._own = OwnKeys(chain, deployment, account, key_files)
+        self._own = OwnKeys(deployment, account, key_files)
         self._given: dict[tuple[Address, bytes], EpochKey] = {}
 
     def epoch_key(self, owner: Address, resource: bytes, epoch: int, *, newest: int) -> EpochKey:
@@ -115,9 +115,7 @@ class Keyring:
 
     def _changed_hands(self, model: ModelId) -> bool:
         registry = self._deployment.registry
-        names = {registry.address: registry.name}
-        reader = EventReader(self._chain, names, (OwnershipTransferred,), (model,))
-        return bool(reader.read_all(self._deployment.first_block, self._chain.head().number))
+        return bool(events_about(self._deployment, registry, model, OwnershipTransferred))
 
     def _unwrapped(self, owner: Address, resource: bytes, newest: int) -> EpochKey | None:
         """The latest key that was wrapped for the account, whichever of its own keys opens it."""
@@ -136,14 +134,8 @@ class Keyring:
     def _wrapped(self, owner: Address, resource: bytes) -> Iterator[bytes]:
         """What was ever wrapped for the account, newest first."""
         share = self._deployment.data_share
-        reader = EventReader(
-            self._chain,
-            {share.address: share.name},
-            (AccessGranted, KeysRewrapped),
-            (bytes(12) + bytes.fromhex(owner[2:]),),
-        )
-        head = self._chain.head().number
-        for event in reversed(reader.read_all(self._deployment.first_block, head)):
+        events = events_about(self._deployment, share, owner, AccessGranted, KeysRewrapped)
+        for event in reversed(events):
             if isinstance(event, AccessGranted | KeysRewrapped) and event.resource == resource:
                 wrapped = wrapped_for(event, self._account.address)
                 if len(wrapped) == WRAPPED_KEY_BYTES:

@@ -8,22 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelward.chain.accounts import Account
-from modelward.chain.connection import Chain
 from modelward.chain.events import KeyRegistered
-from modelward.chain.logs import EventReader
 from modelward.deployment import Deployment
 from modelward.errors import KeyNotGranted
 from modelward.sdk.key_files import KeyFiles
+from modelward.sdk.standing_events import events_about
 from modelward.sealing.keys import DecryptionKey
 
 
 class OwnKeys:
     """The keys of one account on one deployment."""
 
-    def __init__(
-        self, chain: Chain, deployment: Deployment, account: Account, files: KeyFiles | None
-    ) -> None:
-        self._chain = chain
+    def __init__(self, deployment: Deployment, account: Account, files: KeyFiles | None) -> None:
         self._deployment = deployment
         self._account = account
         self._files = files
@@ -63,8 +59,6 @@ class OwnKeys:
 
     def registered(self) -> tuple[bytes, ...]:
         """The public halves of all keys the account has registered, by number."""
-        share = self._deployment.data_share
-        padded = bytes(12) + bytes.fromhex(self._account.address[2:])
-        reader = EventReader(self._chain, {share.address: share.name}, (KeyRegistered,), (padded,))
-        events = reader.read_all(self._deployment.first_block, self._chain.head().number)
-        return tuple(event.public_key for event in events if isinstance(event, KeyRegistered))
+        deployment, address = self._deployment, self._account.address
+        events = events_about(deployment, deployment.data_share, address, KeyRegistered)
+        return tuple(event.public_key for event in events)

@@ -32,6 +32,7 @@ from modelward.solidity import Artifact
 from modelward.solidity.build import compile_source, source_hash
 from modelward.solidity.compiler import Compiler, find_compiler
 from modelward.solidity.sources import compiler_input
+from tests.postgres import PostgresServer, running_server
 
 settings.register_profile("modelward", deadline=None)  # a first call may import for seconds
 settings.load_profile("modelward")
@@ -167,6 +168,13 @@ def programs(deployment: Deployment) -> ExactPrograms:
 @pytest.fixture
 def referee(deployment: Deployment) -> ExactReferee:
     return deployment.referee
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the tests' own; without one, the test is skipped."""
+    with running_server() as server:
+        yield server
 
 
 def _actor(role: str) -> Callable[[Chain], Sender]:

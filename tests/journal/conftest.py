@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelward.journal import Identity, Journal, Lease
-from tests.postgres import PostgresServer, running_server
+from tests.postgres import PostgresServer
 
 from .specimens import IDENTITY
 
@@ -17,12 +17,6 @@ from .specimens import IDENTITY
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "journal.sqlite"
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with running_server() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

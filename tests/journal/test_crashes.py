@@ -2,6 +2,7 @@
 
 At a statement of the machine's choice, or right after the commit, the database's files are copied
 as a killed process would leave them; the copy must open, and hold all of the step or nothing of it.
+In PostgreSQL, the server ends the connection at that statement.
 """
 
 from __future__ import annotations
@@ -17,22 +18,33 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from sqlalchemy import event
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import event, select
 
+from modelward.errors import JournalUnavailable
 from modelward.journal import (
     Answer,
     Checkpoint,
     Ending,
     Journal,
+    Lease,
     Placement,
     Refusal,
     State,
     TransactionState,
 )
+from modelward.journal.database import locate, open_engine
 from modelward.journal.schema import metadata
 from modelward.journal.states import ENDS, PENDING
 from modelward.terms import RefusalReason, RequestId
+from tests.postgres import PostgresServer
 
 from .specimens import IDENTITY, block, ending, fulfilment, place, signed
 
@@ -65,15 +77,21 @@ class JournalMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.directory = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
-        self.file = self.directory / "journal.sqlite"
-        self.journal = Journal(self.file, IDENTITY)
+        self.set_up()
+        self.journal = self.reopened()
         self.chain: list[Block] = []
         self.branches = 0
         self.tags = 0
         self.nonce = 0
         self.answers: dict[RequestId, Answer] = {}
         self.raw: dict[bytes, bytes] = {}
+
+    def set_up(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
+        self.file = self.directory / "journal.sqlite"
+
+    def reopened(self) -> Journal:
+        return Journal(self.file, IDENTITY)
 
     def teardown(self) -> None:
         self.journal.close()
@@ -185,7 +203,7 @@ class JournalMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.journal.close()
-        self.journal = Journal(self.file, IDENTITY)
+        self.journal = self.reopened()
 
     @rule(data=st.data(), moment=MOMENTS)
     def read(self, data: st.DataObject, moment: int) -> None:
@@ -221,9 +239,20 @@ class JournalMachine(RuleBasedStateMachine):
             )
 
     @precondition(lambda self: self.journal.job_ids(State.CONFIRMED))
+    @rule(moment=MOMENTS, release=st.booleans())
+    def begin_to_compute(self, moment: int, release: bool) -> None:
+        request_ids = self.journal.job_ids(State.CONFIRMED)
+        self.perform(lambda: self.journal.claim(request_ids), moment)
+        assert set(request_ids) <= set(self.journal.job_ids(State.COMPUTING))
+        if release:
+            self.perform(lambda: self.journal.release(request_ids), moment)
+            assert set(self.journal.job_ids(State.CONFIRMED)) == set(request_ids)
+
+    @precondition(lambda self: self.journal.job_ids(State.CONFIRMED, State.COMPUTING))
     @rule(data=st.data(), moment=MOMENTS, refuse=st.booleans())
     def answer(self, data: st.DataObject, moment: int, refuse: bool) -> None:
-        request_id = data.draw(st.sampled_from(self.journal.job_ids(State.CONFIRMED)))
+        unanswered = self.journal.job_ids(State.CONFIRMED, State.COMPUTING)
+        request_id = data.draw(st.sampled_from(unanswered))
         job = self.journal.job(request_id)
         assert job is not None
         answer: Answer = fulfilment(job.placement)
@@ -307,5 +336,76 @@ class JournalMachine(RuleBasedStateMachine):
         assert kept == self.raw
 
 
+class SharedJournalMachine(JournalMachine):
+    """The same in PostgreSQL, whose server may end the connection at any statement."""
+
+    server: PostgresServer
+
+    def set_up(self) -> None:
+        self.queue = self.server.new_database()
+        self.inspector = open_engine(locate(self.queue))
+
+    def reopened(self) -> Journal:
+        journal = Journal(self.queue, IDENTITY)
+        for lease in Lease:
+            assert journal.hold(lease)
+        return journal
+
+    def teardown(self) -> None:
+        self.journal.close()
+        self.inspector.dispose()
+
+    def rows(self) -> dict[str, list[Any]]:
+        """All rows of all tables, without the ends of leases."""
+        with self.inspector.connect() as connection:
+            return {
+                table.name: sorted(
+                    map(
+                        tuple,
+                        connection.execute(
+                            select(*(c for c in table.columns if not c.name.endswith("until")))
+                        ),
+                    ),
+                    key=repr,
+                )
+                for table in metadata.sorted_tables
+            }
+
+    def perform(self, step: Callable[[], object], moment: int) -> None:
+        """Take a step that is cut off at that moment, and take it once more."""
+        before = self.rows()
+        seen = 0
+
+        def cut_off(connection: Any, *_: object) -> None:
+            nonlocal seen
+            if seen == moment:
+                pid = connection.connection.dbapi_connection.info.backend_pid
+                with self.inspector.connect() as other:
+                    other.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
+            seen += 1
+
+        engine = self.journal._engine
+        event.listen(engine, "before_cursor_execute", cut_off)
+        try:
+            step()
+        except JournalUnavailable:
+            assert seen > moment
+        else:
+            assert seen <= moment
+        finally:
+            event.remove(engine, "before_cursor_execute", cut_off)
+        if seen > moment:
+            assert self.rows() == before
+            step()
+
+
+def test_a_connection_that_is_cut_off_leaves_all_of_a_step_or_nothing(postgres):
+    SharedJournalMachine.server = postgres
+    run_state_machine_as_test(
+        SharedJournalMachine,
+        settings=settings(max_examples=5, stateful_step_count=25, deadline=None),
+    )
+
+
 TestJournal = JournalMachine.TestCase
-TestJournal.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestJournal.settings = settings(max_examples=25, stateful_step_count=35, deadline=None)

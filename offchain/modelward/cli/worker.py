@@ -378,7 +378,7 @@ def _employed(
     from modelward.chain.connection import Chain
     from modelward.config import load_config
     from modelward.content.store import ContentStore
-    from modelward.deployment import load_deployment
+    from modelward.deployment import check_deployment, load_deployment
     from modelward.sdk.key_files import open_key_files
     from modelward.worker import Worker, open_journal
 
@@ -386,6 +386,7 @@ def _employed(
     bundles = ContentStore(store or settings.store_url)
     chain = Chain.connect(settings.network(network))
     deployment = load_deployment(chain, settings)
+    check_deployment(deployment)
     signer = open_account(
         settings, chain, account, default_role="worker", ask_password=ask_password
     )

@@ -1,7 +1,13 @@
 """Deploying the contracts: plan, apply, record, verify."""
 
 from modelward.deployment.apply import Progress
-from modelward.deployment.deployment import Deployment, deploy, load_deployment, plan_deployment
+from modelward.deployment.deployment import (
+    Deployment,
+    check_deployment,
+    deploy,
+    load_deployment,
+    plan_deployment,
+)
 from modelward.deployment.plan import Action, Step
 from modelward.deployment.record import DeployedContract, Record, record_path
 
@@ -12,6 +18,7 @@ __all__ = [
     "Progress",
     "Record",
     "Step",
+    "check_deployment",
     "deploy",
     "load_deployment",
     "plan_deployment",

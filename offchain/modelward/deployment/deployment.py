@@ -20,12 +20,13 @@ from modelward.chain.contracts import (
 )
 from modelward.chain.encoding import to_hex
 from modelward.chain.sender import Sender
+from modelward.chain.transactions import read_receipt
 from modelward.config import Config
 from modelward.deployment.apply import Progress, apply, resume
 from modelward.deployment.plan import Step, plan
 from modelward.deployment.record import Record, load_record, other_records, record_path
 from modelward.deployment.verify import check_code
-from modelward.errors import NotDeployed, WrongChain
+from modelward.errors import CodeMismatch, NotDeployed, WrongChain
 from modelward.solidity import load_artifact
 from modelward.solidity.build import check_sources
 from modelward.terms import Address
@@ -165,3 +166,37 @@ def load_deployment(chain: Chain, config: Config) -> Deployment:
             )
         check_code(chain, artifact, contract.address)
     return found
+
+
+def check_deployment(deployment: Deployment) -> None:
+    """Check, beyond `load_deployment`, what somebody relies on who follows the contracts' events:
+    that they were deployed in the blocks recorded, and that the escrow goes by the contracts
+    recorded.
+
+    A node that has forgotten the transactions that deployed them is taken at the record's word.
+
+    Raises `CodeMismatch`, `RpcError` or `RpcUnavailable`.
+    """
+    hint = "The record was changed, or belongs to another deployment."
+    for contract in deployment.record.contracts.values():
+        raw = deployment.chain.rpc("eth_getTransactionReceipt", [contract.transaction])
+        if raw is None:
+            continue
+        receipt = read_receipt(raw)
+        if (receipt.block_number, receipt.contract_address) != (contract.block, contract.address):
+            raise CodeMismatch(
+                f"{contract.name} was deployed at {receipt.contract_address} in block "
+                f"{receipt.block_number}, not at {contract.address} in block {contract.block}.",
+                hint=hint,
+            )
+    escrow = deployment.escrow
+    for name, used in (
+        (DataShare.name, escrow.data_share()),
+        (ModelRegistry.name, escrow.registry()),
+    ):
+        if used != deployment.addresses.get(name):
+            raise CodeMismatch(
+                f"The escrow at {escrow.address} goes by the {name} at {used}, "
+                f"not by the one recorded at {deployment.addresses.get(name)}.",
+                hint=hint,
+            )

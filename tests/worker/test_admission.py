@@ -204,7 +204,7 @@ def test_an_answer_is_held_back_when_gas_has_become_too_dear_since_it_was_comput
     market, model, trained, make_worker, endpoint, worker, monkeypatch
 ):
     placed = market.place(model, trained.row)
-    endpoint.faults["eth_getBalance"] = failing("not now")
+    endpoint.faults["eth_getTransactionCount"] = failing("not now")
     make_worker().step()
     endpoint.faults.clear()
     monkeypatch.setattr("modelward.worker.admission.choose_fees", lambda *_: Fees(10**15, 10**12))

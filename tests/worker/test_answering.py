@@ -89,8 +89,8 @@ def test_a_request_is_not_touched_before_it_is_confirmed(
     placed = market.place(model, trained.row)
     worker = make_worker(network={"confirmations": 3})
 
-    assert worker.step().idle
-    assert worker.journal.job(placed.id) is None
+    assert worker.step().at(Milestone.COMPUTED) == ()
+    assert job(worker.journal, placed).state is State.SEEN
     devchain.mine(2)
     assert worker.step().at(Milestone.SENT) == (placed.id,)
 
@@ -235,7 +235,7 @@ def test_a_bad_answer_among_several_is_left_out(
     market.let_serve(model, outsider.address)
     theirs, *ours = (market.place(model, trained.row, lifetime=t) for t in (600, 900, 900))
     devchain.mine(2)
-    endpoint.faults["eth_getBalance"] = failing("not now")
+    endpoint.faults["eth_getTransactionCount"] = failing("not now")
     make_worker(network={"confirmations": 3}).step()
     outsider.send(market.escrow.fulfil(theirs.offer, theirs.request, b"\1" * 32, b"\0theirs"))
     endpoint.faults.clear()

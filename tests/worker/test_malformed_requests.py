@@ -152,7 +152,8 @@ def place_many(market, model, payloads, canonical):
             requests,
             payloads,
             value=offer.fee * len(payloads),
-        )
+        ),
+        gas=200_000 * len(payloads),
     )
     return [Placed(market.escrow.id_of(offer, each), offer, each, b"", b"") for each in requests]
 
@@ -161,7 +162,7 @@ def test_whatever_bytes_come_nothing_crashes_and_honest_requests_are_answered(
     market, model, trained, make_worker, devchain, rich_requester
 ):
     source = random.Random(5)
-    working = make_worker(policy=replace(POLICY, refusal_budget=ETHER // 200))
+    working = make_worker(policy=replace(POLICY, refusal_budget=2 * 10**14))
     for _ in range(0, FUZZED, AT_ONCE):
         payloads = [mangled(source, trained.row) for _ in range(AT_ONCE)]
         fuzzed = place_many(market, model, payloads, trained.row)

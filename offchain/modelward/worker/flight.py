@@ -91,16 +91,22 @@ class Flight:
 
     # --- sending ---------------------------------------------------------------------------------
 
+    def room(self) -> int:
+        """How many more transactions may be in flight; none while one has not been accepted."""
+        pending = self._journal.transactions(*PENDING)
+        if any(each.state is TransactionState.SIGNED for each in pending):
+            return 0
+        return max(0, self._policy.window - len(pending))
+
     def runway(self, head: Block) -> Runway:
-        """What there is for the next transactions; no room while one has not been accepted.
+        """What there is for the next transactions.
 
         Raises `RpcUnavailable` or `RpcError`.
         """
-        pending = self._journal.transactions(*PENDING)
-        blocked = any(each.state is TransactionState.SIGNED for each in pending)
-        room = 0 if blocked else self._policy.window - len(pending)
-        if room <= 0:
+        room = self.room()
+        if not room:
             return Runway(head, 0, 0, 0)
+        pending = self._journal.transactions(*PENDING)
         reserved = sum(each.gas * each.max_fee for each in pending)
         return Runway(
             head,
@@ -122,7 +128,7 @@ class Flight:
         waiting = self._unaffordable(shipment, fees, head)
         if waiting is not None:
             return waiting
-        need = shipment.gas * fees.max_fee
+        need = shipment.gas * fees.max_fee + shipment.call.value
         try:
             self._sender.check_funds(need, have=runway.funds)
         except InsufficientFunds as error:

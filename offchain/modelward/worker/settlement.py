@@ -36,9 +36,13 @@ class Settlement:
         self._takers = admission.takers
         self._journal = journal
         self._policy = admission.policy
-        self.capacity = self._policy.window * self._policy.batch
         self._flight = Flight(sender, escrow, journal, admission, observe)
         self._alone: set[RequestId] = set()
+
+    @property
+    def capacity(self) -> int:
+        """How many answers can be sent now, at most."""
+        return self._flight.room() * self._policy.batch
 
     def follow(self) -> list[RequestId]:
         """See `Flight.follow`; what needs another transaction is sent alone from now on.

@@ -9,7 +9,9 @@ import typer
 from modelward.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from modelward.demo import DemoReport
+    from collections.abc import Sequence
+
+    from modelward.demo import DemoCheck, DemoReport, DisputeReport
 
 
 def show_demo(
@@ -17,13 +19,25 @@ def show_demo(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Do not say what is being done meanwhile.")
     ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Tell another story: how the chain settles disputes.")
+    ] = False,
 ) -> None:
     """Train, publish, grant, pay, predict, verify, refund and withdraw, on an embedded chain."""
     from modelward.cli.printing import print_json
-    from modelward.demo import run_demo
+    from modelward.demo import run_demo, run_dispute_demo
 
     silent = quiet or json
-    report = run_demo(None if silent else lambda words: typer.echo(f"... {words}"))
+    tell = None if silent else lambda words: typer.echo(f"... {words}")
+    if exact:
+        dispute = run_dispute_demo(tell)
+        if json:
+            print_json(_dispute_document(dispute))
+        else:
+            _print_dispute(dispute)
+        dispute.require()
+        return
+    report = run_demo(tell)
     if json:
         print_json(_document(report))
     else:
@@ -78,10 +92,43 @@ def _print(report: DemoReport) -> None:
         ],
     )
     heading("Checks")
-    for check in report.checks:
+    _print_checks(report.checks)
+
+
+def _print_checks(checks: Sequence[DemoCheck]) -> None:
+    for check in checks:
         verdict = "ok    " if check.holds else "FAILED"
         detail = "" if check.holds else f" (expected {check.expected}, found {check.found})"
         typer.echo(f"{verdict}  {check.what}{detail}")
+
+
+def _print_dispute(report: DisputeReport) -> None:
+    from modelward.cli.printing import print_fields, print_table
+
+    typer.echo("\nWhat each way of answering came to for the worker, in wei, gas included\n")
+    print_table(("the worker", "gained"), list(report.outcomes.items()))
+    typer.echo()
+    print_fields(
+        [
+            ("fee", report.fee),
+            ("bond", report.bond),
+            ("program", f"{report.program_bytes:,} bytes on chain"),
+            ("gas of the challenge", f"{report.challenge_gas:,}"),
+        ]
+    )
+    typer.echo("\nChecks\n")
+    _print_checks(report.checks)
+
+
+def _dispute_document(report: DisputeReport) -> dict[str, Any]:
+    return {
+        "fee": str(report.fee),
+        "bond": str(report.bond),
+        "program_bytes": report.program_bytes,
+        "challenge_gas": report.challenge_gas,
+        "worker_gained": {words: str(wei) for words, wei in report.outcomes.items()},
+        "checks": [{"what": check.what, "holds": check.holds} for check in report.checks],
+    }
 
 
 def _document(report: DemoReport) -> dict[str, Any]:

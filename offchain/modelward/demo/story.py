@@ -120,12 +120,13 @@ class DemoReport:
 
 
 @dataclass
-class _Checks:
+class Checks:
     """Collects checks."""
 
     made: list[DemoCheck] = field(default_factory=list)
 
     def equal(self, what: str, *, expected: object, found: object) -> None:
+        """Note what was expected and what was found."""
         self.made.append(DemoCheck(what, expected, found))
 
 
@@ -143,8 +144,8 @@ class _Story:
     def __init__(self, directory: Path, sandbox: Sandbox, tell: Tell) -> None:
         self.sandbox = sandbox
         self.tell = tell
-        self.checks = _Checks()
-        self.config = _configuration(directory)
+        self.checks = Checks()
+        self.config = configuration(directory)
         self.store = ContentStore(self.config.store_url)
         tell("starting an embedded chain and deploying the contracts")
         self.devchain = DevChain()
@@ -184,7 +185,7 @@ class _Story:
 
     def publish(self) -> tuple[PublishedVersion, Any, Any]:
         self.tell("training a scaler and a logistic regression on the breast cancer data")
-        estimator, inputs, labels = _train()
+        estimator, inputs, labels = train()
         self.tell("publishing it, once it has met its threshold on rows it has not seen")
         published = self.owner.publish(
             estimator,
@@ -420,14 +421,14 @@ class _Story:
             worker.drain()
 
 
-def _configuration(directory: Path) -> Config:
+def configuration(directory: Path) -> Config:
     """The starter configuration, with every file in `directory`."""
     file = directory / FILE_NAME
     file.write_text(starter(), encoding="utf-8")
     return load_config(file, environ={"MODELWARD_HOME": str(directory / "home")})
 
 
-def _train() -> tuple[Any, Any, Any]:
+def train() -> tuple[Any, Any, Any]:
     """A fitted pipeline, and 100 rows it has not seen with their labels."""
     from sklearn.datasets import load_breast_cancer
     from sklearn.linear_model import LogisticRegression

@@ -87,6 +87,15 @@ def test_endless_predictions_delay_nobody_else(
     assert reasons == [RefusalReason.PREDICTION_FAILED] * 2
 
 
+def test_the_operator_says_how_long_a_prediction_may_take(market, make_worker, serve):
+    placed = market.place(serve(endless_tree(), "endless"), held_out_input())
+    with make_worker(sandbox=None, limits=Limits(seconds=0.5)) as working:
+        working.step()
+        answer = job(working.journal, placed).answer
+    assert isinstance(answer, Refusal)
+    assert "longer than 0.5 s" in answer.detail
+
+
 # --- stopping ------------------------------------------------------------------------------------
 
 

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from modelward.chain.accounts import Account
     from modelward.deployment import Deployment
     from modelward.journal import Job, Journal
+    from modelward.models.sandbox import Limits
     from modelward.sdk import Connection
     from modelward.terms import Address
     from modelward.worker import Worker
+    from modelward.worker.vitals import Thresholds
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -100,6 +102,15 @@ def run_worker(
     stall_after: Annotated[
         str, typer.Option(metavar="DURATION", help="Raise an alarm this far behind the chain.")
     ] = "5m",
+    row_seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, help="What one prediction may take.")
+    ] = 20.0,
+    opening_seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, help="What opening a bundle may take.")
+    ] = 60.0,
+    memory: Annotated[
+        int, typer.Option(metavar="MIB", min=512, help="Address space of each predicting process.")
+    ] = 4096,
     shutdown: Annotated[
         float,
         typer.Option(
@@ -114,6 +125,7 @@ def run_worker(
     is lost either way.
     """
     from modelward.errors import ReorganisedTooDeep
+    from modelward.models.sandbox import Limits
     from modelward.terms import parse_amount, parse_duration
     from modelward.worker.logs import log_to
     from modelward.worker.vitals import Thresholds
@@ -125,8 +137,9 @@ def run_worker(
     if allow_loss:
         changes["allow_loss"] = True
     thresholds = Thresholds(parse_amount(low_balance), parse_duration(stall_after))
+    limits = Limits(row_seconds, opening_seconds, memory << 20)
     with _employed(
-        network, account, store, gateway, journal, config, changes, thresholds
+        network, account, store, gateway, journal, config, changes, thresholds, limits
     ) as running:
         stop = stop_on_signal()
         with _observed(running, metrics_port):
@@ -371,7 +384,8 @@ def _employed(
     journal: str | None,
     config: Path | None,
     changes: dict[str, Any] | None = None,
-    thresholds: Any = None,
+    thresholds: Thresholds | None = None,
+    limits: Limits | None = None,
 ) -> Iterator[Worker]:
     """A worker on its journal, ready to run; `changes` are to the policy of deploy.toml."""
     from modelward.chain.accounts import open_account
@@ -408,6 +422,7 @@ def _employed(
             gateway=gateway or settings.gateway_url,
             key_files=key_files,
             thresholds=thresholds,
+            limits=limits,
         ) as running,
     ):
         _introduce(deployment, signer, opened)

@@ -26,7 +26,7 @@ from modelward.errors import (
     Unavailable,
 )
 from modelward.journal import Answer, Identity, Job, Journal, Refusal, State, default_path
-from modelward.models.sandbox import Sandbox
+from modelward.models.sandbox import Limits, Sandbox
 from modelward.sdk.content_source import ContentSource
 from modelward.sdk.gateway_client import GatewayClient
 from modelward.sdk.key_files import KeyFiles
@@ -164,6 +164,7 @@ class Worker:
         policy: Policy | None = None,
         gateway: str | None = None,
         key_files: KeyFiles | None = None,
+        limits: Limits | None = None,
         sandbox: Sandbox | None = None,
         observer: Observer | None = None,
         thresholds: Thresholds | None = None,
@@ -173,7 +174,7 @@ class Worker:
         self.chain = chain
         self.journal = journal
         self.policy = policy or Policy()
-        self._sandbox = sandbox or Sandbox()
+        self._sandbox = sandbox or Sandbox(limits)
         self._owns_sandbox = sandbox is None
         self._observer = observer
         self.vitals = Vitals(thresholds or Thresholds())

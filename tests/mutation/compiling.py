@@ -1,4 +1,4 @@
-"""Compiling many mutants at once: the compiler takes longer to start than to compile one."""
+"""Compiling many changes at once: the compiler takes longer to start than to compile one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from modelward.errors import CompilationFailed
 from modelward.solidity.compiler import Compiler
 from modelward.solidity.sources import compiler_input
-from tests.mutation.operators import Mutant
+from tests.mutation.operators import Change, ChangeT
 
 _FOLDERS = re.compile(r'"\./(interfaces|libraries)/')
 _SETTINGS = {
@@ -20,19 +20,19 @@ _SETTINGS = {
 }
 
 
-def compile_mutants(
-    root: Path, compiler: Compiler, host: str, mutants: Sequence[Mutant]
-) -> dict[Mutant, str]:
-    """The creation code, as 0x-hex, of the contract `host` with each mutant applied.
+def compile_changes(
+    root: Path, compiler: Compiler, host: str, changes: Sequence[ChangeT]
+) -> dict[ChangeT, str]:
+    """The creation code, as 0x-hex, of the contract `host` with each change applied.
 
-    Mutants that do not compile are left out.
+    Changes that do not compile are left out.
     """
     whole = compiler_input(root, f"contracts/{host}.sol")["sources"]
-    waiting = list(mutants)
+    waiting = list(changes)
     while waiting:
         sources = dict(whole)
-        for place, mutant in enumerate(waiting):
-            sources.update(_variant(root, host, place, mutant))
+        for place, change in enumerate(waiting):
+            sources.update(_variant(root, host, place, change))
         try:
             output, _ = compiler.compile(
                 {"language": "Solidity", "sources": sources, "settings": _SETTINGS}
@@ -41,11 +41,11 @@ def compile_mutants(
             broken = {int(place) for place in re.findall(r"mutants/(\d+)/", str(error))}
             if not broken:
                 raise
-            waiting = [mutant for place, mutant in enumerate(waiting) if place not in broken]
+            waiting = [change for place, change in enumerate(waiting) if place not in broken]
             continue
         return {
-            mutant: "0x" + _creation_code(output, f"mutants/{place}/{host}.sol", host)
-            for place, mutant in enumerate(waiting)
+            change: "0x" + _creation_code(output, f"mutants/{place}/{host}.sol", host)
+            for place, change in enumerate(waiting)
         }
     return {}
 
@@ -55,18 +55,18 @@ def _creation_code(output: dict[str, Any], source: str, host: str) -> str:
     return code
 
 
-def _variant(root: Path, host: str, place: int, mutant: Mutant) -> dict[str, dict[str, str]]:
+def _variant(root: Path, host: str, place: int, change: Change) -> dict[str, dict[str, str]]:
     """The changed file under a name of its own, and the contract that is to use it."""
-    path = root / mutant.source
-    changed = mutant.applied_to(path.read_bytes()).decode()
-    if mutant.contract == host:
+    path = root / change.source
+    changed = change.applied_to(path.read_bytes()).decode()
+    if change.contract == host:
         return {f"mutants/{place}/{host}.sol": {"content": _absolute(changed)}}
     user = _absolute((root / "contracts" / f"{host}.sol").read_text("utf-8"))
-    library = f"mutants/{place}/{mutant.contract}.sol"
+    library = f"mutants/{place}/{change.contract}.sol"
     changed = changed.replace('"../', '"contracts/')
     return {
         library: {"content": changed},
-        f"mutants/{place}/{host}.sol": {"content": user.replace(mutant.source, library)},
+        f"mutants/{place}/{host}.sol": {"content": user.replace(change.source, library)},
     }
 
 

@@ -7,12 +7,13 @@ arguments of one type exchanged, a number one higher or lower, the next value of
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from modelward.solidity.compiler import find_compiler
 from modelward.solidity.sources import compiler_input, deployable_sources
@@ -47,13 +48,36 @@ _YUL_INSTEAD = {"add": "sub", "sub": "add"}
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """One edit: `length` bytes at `start` of the file `source` become `replacement`.
+class Change(ABC):
+    """A change to the file `source` that ought to be noticed by a test."""
+
+    source: str
+
+    @property
+    def contract(self) -> str:
+        """The contract or library that is changed."""
+        return Path(self.source).stem
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What it is called in lists."""
+
+    @abstractmethod
+    def applied_to(self, content: bytes) -> bytes:
+        """The changed file."""
+
+
+ChangeT = TypeVar("ChangeT", bound=Change)
+
+
+@dataclass(frozen=True)
+class Mutant(Change):
+    """One edit: `length` bytes at `start` of the file become `replacement`.
 
     `number` tells apart those that read the same within one function.
     """
 
-    source: str
     function: str
     start: int
     length: int
@@ -62,18 +86,12 @@ class Mutant:
     number: int = 1
 
     @property
-    def contract(self) -> str:
-        """The contract or library that is changed."""
-        return Path(self.source).stem
-
-    @property
     def name(self) -> str:
-        """What it is called in lists of survivors; independent of lines and offsets."""
+        """Independent of lines and offsets, so that a list of survivors outlives other edits."""
         number = f" ({self.number})" if self.number > 1 else ""
         return f"{self.contract}.{self.function}: {self.original} => {self.replacement}{number}"
 
     def applied_to(self, content: bytes) -> bytes:
-        """The changed file."""
         return (
             content[: self.start] + self.replacement.encode() + content[self.start + self.length :]
         )

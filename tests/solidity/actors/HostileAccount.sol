@@ -13,7 +13,7 @@ enum Behaviour {
 
 /// @notice A requester, payee, worker or receiver of money that may try anything when its turn comes.
 contract HostileAccount {
-    uint256 private constant BOMB_LENGTH = 256 * 1024;
+    uint256 private constant BOMB_LENGTH = 512 * 1024;
 
     Behaviour public behaviour;
     uint256 public calls;

@@ -25,8 +25,8 @@ endef
 export STRIP_FUNDING
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types imports compile artifacts gas forge mutants drill planted-worker \
-	slither check lock clean
+.PHONY: help setup demo test lint format types imports compile artifacts gas forge planted mutants \
+	drill planted-worker slither check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,9 @@ gas: setup ## compare gas with the committed figures
 
 forge: setup $(LIBRARIES) ## fuzz and invariant tests of the contracts; FULL=1 runs ten times as many and more
 	FULL=$(FULL) $(BIN)/python -m tests.solidity.suite
+
+planted: setup $(LIBRARIES) ## plant known bugs in the contracts, and show which test catches each
+	$(BIN)/python -m tests.planted.run
 
 mutants: setup $(LIBRARIES) ## mutation testing of the contracts; SAMPLE=100 tries that many
 	$(BIN)/python -m tests.mutation.run

@@ -29,7 +29,7 @@ export STRIP_FUNDING
 	drill planted-worker slither check lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: setup ## run the whole story once: train, publish, grant, pay, predict, verify
 	$(BIN)/modelward demo

@@ -82,6 +82,14 @@ def test_a_reader_replays_through_the_configured_gateway(hidden, published, work
         Catalogue(worker).bundle(published.version)
 
 
+def test_a_gateway_that_turns_an_account_away_hides_no_other_place(publish, outsider, gateway):
+    """As for a version in clear, which a requester may replay without a grant to read it."""
+    version = publish(private=False).version
+    asking = outsider.connection
+    behind = replace(asking, config=replace(asking.config, gateway_url=gateway))
+    assert Catalogue(behind).bundle(version) == Catalogue(asking).bundle(version)
+
+
 @pytest.fixture
 def certificate(tmp_path, monkeypatch):
     """A certificate for this machine that `requests` trusts; gives uvicorn's options."""

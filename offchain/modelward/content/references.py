@@ -13,6 +13,7 @@ from modelward.errors import (
     ContentMissing,
     ContentTooLarge,
     HashMismatch,
+    KeyNotGranted,
     StoreUnavailable,
 )
 
@@ -47,15 +48,21 @@ def fetch(digest: bytes, uri: str, at_hand: ContentStore, *, limit: int) -> byte
 
 
 def first_of(attempts: Iterable[Callable[[], _T]]) -> _T:
-    """What the first attempt to read content gives. Raises as `fetch` when all fail."""
+    """What the first attempt to read content gives.
+
+    Raises as `fetch` when all fail, or `KeyNotGranted` when one of them raised that.
+    """
+    denied: KeyNotGranted | None = None
     unavailable: StoreUnavailable | None = None
     wrong: HashMismatch | ContentTooLarge | None = None
     for attempt in attempts:
         try:
             return attempt()
+        except KeyNotGranted as error:
+            denied = error
         except StoreUnavailable as error:
             if unavailable is None or isinstance(unavailable, ContentMissing):
                 unavailable = error
         except (HashMismatch, ContentTooLarge) as error:
             wrong = error
-    raise unavailable or wrong or StoreUnavailable("No content store is known for it.")
+    raise denied or unavailable or wrong or StoreUnavailable("No content store is known for it.")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelward.chain.fees import Fees
+from modelward.errors import RpcUnavailable
 from modelward.journal import State
 from modelward.terms import ETHER, GWEI, RequestStatus
 from modelward.worker import Milestone, Policy
@@ -274,3 +277,20 @@ def test_beyond_the_budget_for_refusals_requests_are_left_to_expire(
     worker.drain()
     ends = {job(worker.journal, each).state for each in bad}
     assert ends <= {State.REFUSED, State.EXPIRED}
+
+
+@pytest.mark.parametrize("result", ["0x", "0x" + 64 * "f"])
+def test_a_node_that_answers_calls_with_nonsense_is_waited_for(
+    market, model, trained, make_worker, endpoint, worker, result
+):
+    requests = [market.place(model, trained.row) for _ in range(2)]
+    endpoint.faults["eth_call"] = lambda answer: answer() | {"result": result}
+    working = make_worker()
+    with suppress(RpcUnavailable):
+        working.step()
+    assert worker.nonce() == 0
+
+    endpoint.faults.clear()
+    make_worker().drain()
+
+    assert {market.status(each) for each in requests} == {RequestStatus.FULFILLED}

@@ -12,7 +12,7 @@ from modelward.chain.abi import Undecodable, contract_abi
 from modelward.chain.connection import Chain
 from modelward.chain.encoding import BlockId, to_address
 from modelward.chain.transactions import Call
-from modelward.errors import CodeMismatch, NotDeployed
+from modelward.errors import CodeMismatch, NotDeployed, RpcUnavailable
 from modelward.terms import (
     ETH,
     Access,
@@ -343,10 +343,16 @@ class InferenceEscrow(Contract):
         return self.call("fulfilMany", offer, answers)
 
     def outcomes(self, call: Call, returned: bytes) -> tuple[Outcome, ...]:
-        """What a dry run of `fulfil_many` says of each answer; nothing for any other call."""
+        """What a dry run of `fulfil_many` says of each answer; nothing for any other call.
+
+        Raises `RpcUnavailable` when it says nothing that can be understood.
+        """
         if call.to != self.address or call.data[:4] != self.abi.selector("fulfilMany"):
             return ()
-        outcomes: tuple[Outcome, ...] = self.abi.decode_result("fulfilMany", returned)
+        try:
+            outcomes: tuple[Outcome, ...] = self.abi.decode_result("fulfilMany", returned)
+        except Undecodable as error:
+            raise RpcUnavailable("The RPC endpoint gave outcomes that nobody can read.") from error
         return tuple(outcomes)
 
     def fulfil_with_callback(

@@ -15,7 +15,7 @@ from modelward.chain.fees import Fees, choose_fees
 from modelward.chain.sender import Sender
 from modelward.chain.transactions import Call
 from modelward.config import Policy
-from modelward.errors import ContractRefused, FeeTooHigh
+from modelward.errors import CodeMismatch, ContractRefused, FeeTooHigh, NotDeployed
 from modelward.journal import Answer, Fulfilment, Job, Journal, Outlay, Refusal
 from modelward.terms import ZERO_ADDRESS, Address, ModelId, Offer, RefusalReason, format_amount
 from modelward.worker.limits import Limits
@@ -127,7 +127,7 @@ class Admission:
             price = self.fees(head).price(head.base_fee)
         except ContractRefused as error:
             return refused(error)
-        except FeeTooHigh as error:
+        except (FeeTooHigh, NotDeployed, CodeMismatch) as error:  # or a node that knows no better
             return Waiting(error.message, _SOON)
         cost = gas * price
         limits = self.limits(head)

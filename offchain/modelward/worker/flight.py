@@ -42,6 +42,9 @@ from modelward.worker.milestones import Milestone, Observer
 MAX_BUMPS = 3
 """How often, in one go, a bid that a node finds too low is raised."""
 
+_FILLER_GAS = 60_000
+"""Gas for a transfer to itself whose need the node does not tell: an account may have code."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -367,8 +370,7 @@ class Flight:
         carried = jobs if call else []
         gas = transaction.gas
         if call is None:
-            call = Call(self._sender.address, b"")
-            gas = self._sender.estimate(call)
+            call, gas = self._filler()
         try:
             fees = self._bid(transaction.nonce, head)
             waiting = None
@@ -385,6 +387,14 @@ class Flight:
         ids = [job.request_id for job in carried]
         return released + self._broadcast(answer, signed, ids, head, bumps)
 
+    def _filler(self) -> tuple[Call, int]:
+        """A transfer of nothing to itself, which uses up a nonce even if it fails; and its gas."""
+        call = Call(self._sender.address, b"")
+        try:
+            return call, self._sender.estimate(call)
+        except (ContractRefused, InsufficientFunds):
+            return call, _FILLER_GAS
+
     def _fill_gap(self, nonces: set[int], mined: int, head: Block) -> None:
         """Use up the lowest nonce below ours that nobody has a transaction for any more."""
         if set(range(mined, max(nonces))) <= nonces:
@@ -392,9 +402,8 @@ class Flight:
         gap = self._sender.next_nonce()
         if gap in nonces or not mined <= gap < max(nonces):
             return
-        call = Call(self._sender.address, b"")
         try:
-            signed = self._sign(call, self._sender.estimate(call), gap, self._bid(gap, head))
+            signed = self._sign(*self._filler(), gap, self._bid(gap, head))
         except FeeTooHigh as error:
             _log.warning("the gap at the nonce %d cannot be filled: %s", gap, error.message)
             return

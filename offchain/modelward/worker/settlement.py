@@ -9,7 +9,13 @@ from modelward.chain.connection import Block
 from modelward.chain.contracts import InferenceEscrow
 from modelward.chain.sender import Sender
 from modelward.chain.transactions import Call
-from modelward.errors import ContractRefused, FeeTooHigh, InsufficientFunds, RpcError
+from modelward.errors import (
+    ContractRefused,
+    FeeTooHigh,
+    InsufficientFunds,
+    RpcError,
+    RpcUnavailable,
+)
 from modelward.journal import Fulfilment, Job, Journal, Lease
 from modelward.terms import ZERO_ADDRESS, Answer, Offer, Outcome, RequestId
 from modelward.worker.admission import Admission, Waiting, refused
@@ -127,6 +133,8 @@ class Settlement:
             outcomes = self._escrow.outcomes(
                 call, self._sender.chain.call(call.to or "", call.data, sender=self._sender.address)
             )
+            if len(outcomes) != len(jobs):
+                raise RpcUnavailable("The RPC endpoint gave the outcomes of other answers.")
             good = [
                 job
                 for job, outcome in zip(jobs, outcomes, strict=True)

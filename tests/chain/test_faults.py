@@ -351,3 +351,14 @@ def test_another_transactions_hash_is_no_answer_to_one_that_was_sent(world, monk
 
     monkeypatch.setattr(chain.provider, "make_request", lie)
     assert sender_of(chain).broadcast(signed) == signed.hash  # found by its own hash
+
+
+def test_an_outage_of_days_ends_like_a_short_one(world):
+    chain = Chain.connect(world.network(world.first))
+    endpoint = chain._endpoints.current
+    for _ in range(5_000):
+        endpoint.failed()
+
+    assert endpoint.resting - time.monotonic() <= 30
+    assert chain.balance(world.receipt.sender) > 0
+    assert endpoint.failures == 0

@@ -22,6 +22,7 @@ from modelward.chain.answers import fault_in
 from modelward.chain.provider import BadAnswer, Throttled
 
 _LONGEST_REST = 30.0
+_DOUBLINGS = 16
 _LONGEST_WISH = 600.0
 _WEIGHT = 0.2
 """How much the newest request counts in an endpoint's score."""
@@ -94,7 +95,7 @@ class Endpoint:
         self.score -= self.score * _WEIGHT
         now = time.monotonic()
         wish = min(rest or 0.0, _LONGEST_WISH)
-        pause = min(self.first_pause * 2**self.failures, _LONGEST_REST)
+        pause = min(self.first_pause * 2 ** min(self.failures, _DOUBLINGS), _LONGEST_REST)
         self.failures += 1
         self.checked = False
         self.resting = now + max(wish, pause)

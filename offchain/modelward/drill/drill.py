@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from modelward.drill.findings import Findings
+from modelward.drill.processes import end_with_parent
 from modelward.drill.rows import FULL_REQUESTS, QUICK_REQUESTS, Row, rows
 from modelward.drill.site import Site, open_site
 from modelward.errors import BadInput, CheckFailed
@@ -186,6 +187,7 @@ def _open_lane(anvil: Path | None, requests: int, queue: str | None) -> None:
     stack = ExitStack()
     site = stack.enter_context(open_site(anvil=anvil))
     Finalize(None, stack.close, exitpriority=100)
+    end_with_parent(stack.close)
     _lanes.append(_Lane(site, {row.name: row for row in rows(requests, queue)}))
 
 

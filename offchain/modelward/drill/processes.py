@@ -73,9 +73,23 @@ class Orders:
     dies_at: Milestone | None
 
 
+def end_with_parent(last_act: Callable[[], None] = lambda: None) -> None:
+    """End this process, after a last act, once the one that started it has gone."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        last_act()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def work(orders: Orders) -> None:
     """Run a worker as `modelward worker run` does; the entry point of a process."""
     logging.getLogger("modelward").addHandler(logging.NullHandler())
+    end_with_parent()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     config = load_config(

@@ -18,7 +18,7 @@ UNIT_ROWS = {
     "malformed": UnitRow(
         "malformed requests",
         "0 crashes, nobody else is held up, each with a recorded reason",
-        ("tests/worker/test_refusals.py", "tests/worker/test_admission.py"),
+        ("tests/worker/test_malformed_requests.py", "tests/worker/test_refusals.py"),
     ),
     "bundles": UnitRow(
         "hostile bundles",

@@ -57,10 +57,11 @@ def sandbox():
 
 def attempt(sandbox, data):
     """Open a bundle and predict with it; what came of it, and no more than the limits long."""
+    row, manifest_hash = canonical_row(), manifest_hash_of(data)
     began, waited = time.monotonic(), sandbox.seconds_waited
     try:
-        sandbox.open(data, keccak(data), manifest_hash_of(data))
-        return sandbox.predict(keccak(data), canonical_row())
+        sandbox.open(data, keccak(data), manifest_hash)
+        return sandbox.predict(keccak(data), row)
     except (InvalidBundle, PredictionFailed) as error:
         if f"exit code {TELLTALE}" in error.message:
             pytest.fail("a bundle ran code")

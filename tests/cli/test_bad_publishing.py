@@ -268,3 +268,31 @@ def test_a_grant_that_cannot_be_made(refused, options, code, sentence):
 def test_a_grant_to_nobody_or_on_nothing(refused, arguments, sentence):
     code = 3 if "zero" in sentence else 2
     refused(code, sentence, "grant", *arguments)
+
+
+# --- exact models --------------------------------------------------------------------------------
+
+
+def test_an_exact_model_that_is_to_be_private(publish):
+    publish(2, "stored on chain, where everybody can read it", "--exact")
+
+
+def test_an_exact_model_whose_cost_nobody_agreed_to(publish):
+    publish(2, "Nothing was sent.", "--exact", "--clear")
+
+
+def test_an_agreement_that_is_no_share(publish):
+    publish(2, "is not a share of rows from 0 to 1", agreement="1.5")
+
+
+def test_an_exact_model_is_published_once_its_cost_was_shown(run, files):
+    outcome = run(
+        *("model", "publish", "model.skops", "--held-out", "held-out.csv"),
+        *("--target", "diagnosis", "--name", "another", "--price", "0.001 ether"),
+        *("--exact", "--clear", "--yes", "--account", "owner"),
+    )
+    assert outcome.code == 0, outcome.err
+    assert "bytes on chain, for everybody to read, takes at most" in outcome.err
+    assert "stored the program, 146 bytes" in outcome.out
+    assert "had the version admitted to disputes" in outcome.out
+    assert "agrees on 100 of 100 held-out rows" in outcome.out

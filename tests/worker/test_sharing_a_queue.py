@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -115,3 +116,29 @@ def test_a_request_for_one_account_waits_for_its_worker(
     second.step()
 
     assert answered_by(market, placed) == [colleague.address]
+
+
+def test_a_database_that_goes_away_is_waited_for(
+    market, model, trained, hire, worker, postgres, monkeypatch
+):
+    monkeypatch.setattr("modelward.worker.service._FIRST_PAUSE", 0.05)
+    working = hire(worker)
+    stop = threading.Event()
+    running = threading.Thread(target=working.run, args=(stop,))
+    running.start()
+    try:
+        for _ in range(3):
+            postgres.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'modelward'"
+            )
+            time.sleep(0.2)
+        placed = market.place(model, trained.row)
+        give_up = time.monotonic() + 60
+        while market.status(placed) is RequestStatus.OPEN and time.monotonic() < give_up:
+            time.sleep(0.1)
+        assert running.is_alive()
+    finally:
+        stop.set()
+        running.join(30)
+    assert market.status(placed) is RequestStatus.FULFILLED

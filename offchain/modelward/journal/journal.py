@@ -332,20 +332,21 @@ class Journal:
                 connection.execute(
                     update(table).where(holder == self.instance, until > 0).values({until: end})
                 )
-            connection.execute(
-                update(schema.jobs)
-                .where(_jobs.holder == self.instance, _jobs.held_until > 0)
-                .values(held_until=end)
-            )
-            connection.execute(
-                update(schema.jobs)
-                .where(
-                    self._here(_jobs),
-                    _jobs.state == State.COMPUTING,
-                    _jobs.held_until <= self._now,
+            held = and_(_jobs.holder == self.instance, _jobs.held_until > 0)
+            abandoned = and_(_jobs.state == State.COMPUTING, _jobs.held_until <= self._now)
+            for which, values in (
+                (held, {"held_until": end}),
+                (abandoned, {"state": State.CONFIRMED}),
+            ):
+                # What somebody is writing just now can wait for the next beat; waiting for it here
+                # could have both wait for each other.
+                free = select(_jobs.request_id).where(self._here(_jobs), which)
+                request_ids = connection.scalars(free.with_for_update(skip_locked=True)).all()
+                connection.execute(
+                    update(schema.jobs)
+                    .where(self._here(_jobs), _jobs.request_id.in_(request_ids))
+                    .values(values)
                 )
-                .values(state=State.CONFIRMED)
-            )
 
     def beating(self) -> Heartbeat:
         """A context in which the leases are prolonged in the background."""

@@ -283,12 +283,12 @@ class Worker:
         while not stop.is_set():
             try:
                 self._step(interval)
-            except JournalUnavailable:
-                raise
             except ReorganisedTooDeep as error:
                 self.vitals.halted(error.message)
                 raise
             except Unavailable as error:
+                if isinstance(error, JournalUnavailable) and not self.journal.shared:
+                    raise  # a database server comes back, a disk does not
                 self.vitals.failed(error.message)
                 _log.warning("%s Trying again in %g s.", error.message, pause)
                 stop.wait(pause)

@@ -542,7 +542,8 @@ library ExactProgram {
         }
     }
 
-    /// @dev `_sum` for the wide layout.
+    /// @dev `_sum` for the wide layout. With one loop for both, which has more variables than the stack has
+    /// room for, a forest of 100 trees takes 182k gas instead of 116k.
     function _sumWide(
         uint256 position,
         uint256 trees,

@@ -9,10 +9,10 @@ from typing import Any
 
 from modelward.errors import CompilationFailed
 from modelward.solidity.compiler import Compiler
-from modelward.solidity.sources import compiler_input
+from modelward.solidity.sources import compiler_input, deployable_sources
 from tests.mutation.operators import Change, ChangeT
 
-_FOLDERS = re.compile(r'"\./(interfaces|libraries)/')
+_FOLDERS = re.compile(r'"\.\.?/(interfaces|libraries)/')
 _SETTINGS = {
     "evmVersion": "cancun",
     "metadata": {"bytecodeHash": "none", "appendCBOR": False},
@@ -27,7 +27,7 @@ def compile_changes(
 
     Changes that do not compile are left out.
     """
-    whole = compiler_input(root, f"contracts/{host}.sol")["sources"]
+    whole = compiler_input(root, _source_of(root, host))["sources"]
     waiting = list(changes)
     while waiting:
         sources = dict(whole)
@@ -61,13 +61,17 @@ def _variant(root: Path, host: str, place: int, change: Change) -> dict[str, dic
     changed = change.applied_to(path.read_bytes()).decode()
     if change.contract == host:
         return {f"mutants/{place}/{host}.sol": {"content": _absolute(changed)}}
-    user = _absolute((root / "contracts" / f"{host}.sol").read_text("utf-8"))
+    user = _absolute((root / _source_of(root, host)).read_text("utf-8"))
     library = f"mutants/{place}/{change.contract}.sol"
     changed = changed.replace('"../', '"contracts/')
     return {
         library: {"content": changed},
         f"mutants/{place}/{host}.sol": {"content": user.replace(change.source, library)},
     }
+
+
+def _source_of(root: Path, contract: str) -> str:
+    return next(name for name in deployable_sources(root) if Path(name).stem == contract)
 
 
 def _absolute(text: str) -> str:

@@ -8,6 +8,7 @@ UV_VERSION := 0.13.9
 
 INSTALLED := $(VENV)/installed
 SLITHER := $(VENV)-slither
+HALMOS := $(VENV)-halmos
 LIBRARIES := node_modules/.package-lock.json
 PYTHON_FILES = $(wildcard offchain tests scripts examples)
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
@@ -26,7 +27,7 @@ export STRIP_FUNDING
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format types imports compile artifacts gas forge planted mutants \
-	drill planted-worker slither check lock clean
+	drill planted-worker slither halmos check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -80,6 +81,9 @@ planted-worker: setup $(LIBRARIES) ## bugs planted in the worker, and what the d
 slither: setup $(LIBRARIES) $(SLITHER)/installed ## static analysis of the contracts
 	$(BIN)/python -m tests.static_analysis.run $(SLITHER)/bin/python
 
+halmos: setup $(LIBRARIES) $(HALMOS)/installed ## prove properties of the contracts for all arguments
+	$(BIN)/python -m tests.solidity.proofs $(HALMOS)/bin/halmos
+
 check: ## everything CI runs
 	.ci/run
 
@@ -88,7 +92,7 @@ lock: setup ## bring the lock files in line; UPGRADE=--upgrade takes the newest 
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file requirements/runtime.lock
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --group dev \
 		--constraint requirements/runtime.lock --output-file requirements/dev.lock
-	for tool in slither; do $(BIN)/uv pip compile requirements/$$tool.in $(LOCK) \
+	for tool in slither halmos; do $(BIN)/uv pip compile requirements/$$tool.in $(LOCK) \
 		--output-file requirements/$$tool.lock || exit; done
 	$(NPM) install --package-lock-only --ignore-scripts
 	@$(BIN)/python -c "$$STRIP_FUNDING"

@@ -37,7 +37,7 @@ def test_the_patterns_find_what_they_are_meant_to_find():
     assert not MACHINE_PATHS.search("https://example.test/home")
 
 
-@pytest.mark.parametrize("lock", ["runtime", "dev", "slither"])
+@pytest.mark.parametrize("lock", ["runtime", "dev", "slither", "halmos"])
 def test_every_locked_package_is_pinned_and_has_a_hash(texts, lock):
     entries = re.split(
         r"\n(?=[a-z])", re.sub(r"(?m)^ *#.*\n", "", texts[f"requirements/{lock}.lock"])

@@ -37,6 +37,15 @@ contract FulfilTest is Market {
         vm.assertEq(escrow.creditOf(ETH, worker), 2 * FEE, "both shares, of both");
     }
 
+    function test_anEmptyAnswerIsNotInline() external {
+        Query memory query = _query();
+        query.flags = 1;
+        Placed memory placed = _place(_list(), query);
+        _refuses(abi.encodeWithSelector(IInferenceEscrow.OutputNotInline.selector));
+        vm.prank(worker);
+        escrow.fulfil(placed.offer, placed.terms, COMMITMENT, "");
+    }
+
     function testFuzz_anAnswerIsRecordedAndAnnounced(bytes32 commitment, bytes memory output, bool inlineOnly)
         external
     {

@@ -30,6 +30,7 @@ _FAULTS: Final = (
 _RATE: Final = 0.2
 _OPEN_AT_ONCE: Final = 64
 _DEATHS: Final = 3
+_SECONDS: Final = 300.0
 _SECONDS_A_REQUEST: Final = 10.0
 _MEMORY_GROWTH: Final = 64 << 20
 """Bytes by which a worker may have grown between a third of the soak and its end."""
@@ -59,7 +60,7 @@ class _Soak:
 
     def run(self) -> Findings:
         site, found = self._site, self._found
-        give_up = time.monotonic() + 60 + _SECONDS_A_REQUEST * self._requests
+        give_up = time.monotonic() + _SECONDS + _SECONDS_A_REQUEST * self._requests
         with hired(site, "soak", network={"confirmations": CONFIRMATIONS}) as crew:
             third = self._requests // 3
             for death in range(1, _DEATHS + 1):

@@ -187,9 +187,11 @@ def test_a_replay_may_differ_by_one_unit_of_the_last_decimal(
 
 
 def test_a_bundle_that_was_tampered_with_is_never_opened(
-    requester, worker, placed, market, sandbox
+    requester, worker, placed, market, sandbox, monkeypatch
 ):
     worker.answer(placed.id)
+    nowhere_else: frozenset[str] = frozenset()
+    monkeypatch.setattr("modelward.content.references.FOLLOWED_SCHEMES", nowhere_else)
     pinned = market.published.version.version.bundle_hash.hex()
     [file] = market.store.rglob(pinned)
     data = bytearray(file.read_bytes())

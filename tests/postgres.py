@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -86,17 +88,22 @@ def running_server() -> Iterator[PostgresServer]:
         with (directory / "log").open("wb") as log:
             server = subprocess.Popen(
                 [where / "postgres", "-D", data, "-k", directory, *settings],
-                stdout=log, stderr=log, user=user, cwd=directory,
+                stdout=log, stderr=log, user=user, cwd=directory, preexec_fn=_end_with_the_tests,
             )  # fmt: skip
         try:
             running = PostgresServer(directory)
             _wait(running, server)
             yield running
         finally:
-            server.send_signal(3)  # SIGQUIT: at once, and children with it
+            server.send_signal(signal.SIGQUIT)  # at once, and children with it
             server.wait(10)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _end_with_the_tests() -> None:
+    """Let the kernel stop the server when the tests are killed (prctl, PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
 
 
 def _unprivileged(directory: Path) -> str | None:

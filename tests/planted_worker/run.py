@@ -19,6 +19,7 @@ from tests.planted_worker.bugs import CODE, ROOT, PlantedBug, copy_of_the_code, 
 
 SECONDS = 900
 AT_ONCE = 2
+_MORE = {"soak": ("--runs", "1", "--requests", "24")}
 _DRILL = ("--json", "--fail-fast", "--lanes", "2")
 
 
@@ -31,7 +32,16 @@ def found(bug: PlantedBug) -> str | None:
         command = (
             [sys.executable, "-m", "pytest", "-q", "-x", *UNIT_ROWS[bug.row].tests]
             if bug.row in UNIT_ROWS
-            else [sys.executable, "-m", "modelward", "drill", *_DRILL, "--faults", bug.row]
+            else [
+                sys.executable,
+                "-m",
+                "modelward",
+                "drill",
+                *_DRILL,
+                "--faults",
+                bug.row,
+                *_MORE.get(bug.row, ()),
+            ]
         )
         run = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS

@@ -43,5 +43,5 @@ def test_a_patch_that_does_not_apply_is_said_to(tree):
 
 def test_every_row_has_a_bug_and_there_are_twenty_at_least():
     quick = {row.name for row in rows(1) if row.quick}
-    assert {bug.row for bug in BUGS} == quick | UNIT_ROWS.keys()
+    assert {bug.row for bug in BUGS} >= quick | UNIT_ROWS.keys()
     assert len(BUGS) >= 20

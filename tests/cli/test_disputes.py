@@ -36,3 +36,17 @@ def test_the_watchtower_says_what_it_expects_and_does(run, placed, post):
     assert "is wrong and being challenged; expected profit:" in watched.out, watched.err
     assert "was wrong and is corrected" in watched.out
     assert "publishes the request's input" in watched.err
+
+
+def test_a_worker_deposits_what_it_stakes_and_takes_it_out_again(run, refused):
+    bond = ("account", "bond")
+    assert "0.05 ether can be staked" in run(*bond, "deposit", "0.05 ether").out
+    assert "free at the referee  0.05 ether" in run("account", "balance", "worker").out
+    refused(3, "has 0.05 ether at the referee", *bond, "withdraw", "0.06 ether")
+    assert (
+        "0.02 ether paid out to outsider"
+        in run(*bond, "withdraw", "0.02 ether", "--to", "outsider").out
+    )
+    assert "0.03 ether paid out to worker" in run(*bond, "withdraw").out
+    refused(2, "nothing at the referee", *bond, "withdraw")
+    refused(2, "more than nothing", *bond, "deposit", "0 ether")

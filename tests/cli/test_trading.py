@@ -150,7 +150,7 @@ def test_verify_of_a_lie_exits_with_1(run, requester, worker, row):
     assert shown.out.splitlines()[0].split() == ["prediction", "benign"]
     verified = run("request", "verify", f"0x{placed.id.hex()}", "--json")
     assert (verified.code, verified.out) == (1, "")
-    assert "the pinned model gives malignant" in verified.err
+    assert "in the answer the label is 'benign' instead of 'malignant'" in verified.err
 
 
 def test_timeline_is_a_table_of_what_happened(run, answered, owner):

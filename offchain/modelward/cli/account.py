@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from modelward.config import Config
 
 app = typer.Typer(no_args_is_help=True)
+bond_app = typer.Typer(no_args_is_help=True)
+app.add_typer(bond_app, name="bond", help="What a worker stakes on answers of exact models.")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What to call the account.")]
 
@@ -108,13 +110,15 @@ def balance(
     connection = connect(network, config=config, reading=True)
     address = connection.addresses.address(name)
     credit = connection.escrow.credit_of(address)
-    print_fields(
-        (
-            ("account", address),
-            ("balance", format_amount(connection.chain.balance(address))),
-            ("owed by the escrow", format_amount(credit)),
-        )
-    )
+    fields = [
+        ("account", address),
+        ("balance", format_amount(connection.chain.balance(address))),
+        ("owed by the escrow", format_amount(credit)),
+    ]
+    if "ExactReferee" in connection.deployment.addresses:
+        bond = connection.deployment.referee.balance_of(address)
+        fields.append(("free at the referee", format_amount(bond)))
+    print_fields(fields)
 
 
 @app.command()
@@ -132,6 +136,52 @@ def withdraw(
 
     connection = connect(network, account, config=config, ask_password=ask_password)
     withdrawn = Participant(connection).withdraw(to)
+    typer.echo(
+        f"{format_amount(withdrawn.amount)} paid out to {connection.addresses.name(withdrawn.to)} "
+        f"in block {withdrawn.block_number}"
+    )
+
+
+@bond_app.command()
+def deposit(
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help='Such as "0.05 ether".')],
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Give the referee money to stake on answers of exact models, as a worker."""
+    from modelward.sdk import Participant, connect
+    from modelward.terms import format_amount, parse_amount
+
+    wei = parse_amount(amount)
+    connection = connect(
+        network, account, config=config, default_role="worker", ask_password=ask_password
+    )
+    free = Participant(connection).deposit_bond(wei)
+    typer.echo(f"deposited {format_amount(wei)}; {format_amount(free)} can be staked")
+
+
+@bond_app.command(name="withdraw")
+def withdraw_bond(
+    amount: Annotated[
+        str | None, typer.Argument(metavar="[AMOUNT]", help="Else all that is not staked.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who receives it; else the account itself.")
+    ] = None,
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Take out what is not staked: deposits, bonds that came back, shares of others' bonds."""
+    from modelward.sdk import Participant, connect
+    from modelward.terms import format_amount, parse_amount
+
+    wei = parse_amount(amount) if amount is not None else None
+    connection = connect(
+        network, account, config=config, default_role="worker", ask_password=ask_password
+    )
+    withdrawn = Participant(connection).withdraw_bond(wei, to)
     typer.echo(
         f"{format_amount(withdrawn.amount)} paid out to {connection.addresses.name(withdrawn.to)} "
         f"in block {withdrawn.block_number}"

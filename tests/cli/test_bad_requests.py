@@ -196,10 +196,12 @@ def test_a_manifest_that_cannot_be_trusted_or_had(refused, good, market, damage,
     (lambda file: file.unlink(), 4, "The bundle of breast-cancer@1 is not in"),
 ], ids=["tampered with", "lost"])  # fmt: skip
 def test_a_bundle_that_cannot_be_trusted_or_had(
-    refused, requester, worker, row, market, damage, code, sentence
+    refused, requester, worker, row, market, monkeypatch, damage, code, sentence
 ):
     placed = requester.send(MODEL, row)
     worker.answer(placed.id)
+    nowhere_else: frozenset[str] = frozenset()
+    monkeypatch.setattr("modelward.content.references.FOLLOWED_SCHEMES", nowhere_else)
     pinned = market.published.version.version.bundle_hash.hex()
     [file] = market.store.rglob(pinned)
     damage(file)

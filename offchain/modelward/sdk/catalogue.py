@@ -170,11 +170,7 @@ class Catalogue:
         try:
             data = store.get(pinned, limit=MAX_MANIFEST_BYTES)
         except ContentMissing as missing:
-            raise ContentMissing(
-                f"The manifest of {version.name}@{version.number} is not in {store.url}.",
-                hint=f"Its publisher keeps it in {version.version.uri}; "
-                "`url` under [store] in deploy.toml says where to read.",
-            ) from missing
+            raise self._missing("manifest", version) from missing
         return read_manifest(data, pinned)
 
     def bundle(self, version: ListedVersion) -> bytes:
@@ -185,7 +181,18 @@ class Catalogue:
         pinned, registry = version.version, self._connection.registry
         owner = registry.model_of(version.model_id).owner
         content = PublishedContent(owner, version.model_id, pinned.content_hash, pinned.uri)
-        return self._connection.source().get(content, limit=DEFAULT_LIMIT)
+        try:
+            return self._connection.source().get(content, limit=DEFAULT_LIMIT)
+        except ContentMissing as missing:
+            raise self._missing("bundle", version) from missing
+
+    def _missing(self, what: str, version: ListedVersion) -> ContentMissing:
+        return ContentMissing(
+            f"The {what} of {version.name}@{version.number} is not in"
+            f" {self._connection.store.url}.",
+            hint=f"Its publisher keeps it in {version.version.uri}; "
+            "`url` under [store] in deploy.toml says where to read.",
+        )
 
     def _listed(self, model: ModelId, registrant: Address, name: str) -> ListedModel:
         registry = self._connection.registry

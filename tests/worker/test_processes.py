@@ -222,7 +222,7 @@ def test_a_host_clock_an_hour_off_makes_it_neither_late_nor_early(
 ):
     place, market = tmp_path / "journal.sqlite", site.market
     late = market.place(site.model, trained.row, lifetime=60)
-    market.deployment.chain.rpc("evm_increaseTime", [61])
+    market.deployment.chain.rpc("evm_setNextBlockTimestamp", [late.request.deadline + 1])
     market.deployment.chain.rpc("evm_mine")
     in_time = market.place(site.model, trained.row, lifetime=600)
     missing = market.publish(

@@ -93,16 +93,18 @@ def test_whatever_the_requester_does_the_worker_is_paid(
     assert escrow.credit_of(owner.address) == called_back.offer.payee_share
 
 
-def test_what_the_requester_returns_is_ignored(
-    escrow, worker, outsider, consumer, called_back, answer
-):
+def test_what_the_requester_returns_is_ignored(escrow, worker, outsider, consumer, place, ask):
+    """To return half a MiB takes 574k gas; to copy it would take as much again."""
+    called_back = place(ask(callback_gas=700_000))
     outsider.send(consumer.call("behave", RETURN_BOMB))
 
-    receipt = worker.send(answer)
+    receipt = worker.send(
+        escrow.fulfil_with_callback(called_back.offer, called_back.terms, SALT, CANONICAL)
+    )
 
     last = said(receipt, escrow)[-1]
     assert last == event(CallbackRun, request_id=called_back.id, succeeded=True)
-    assert receipt.gas_used < 400_000
+    assert receipt.gas_used < 800_000
 
 
 def test_in_the_callback_the_request_has_ended_already(

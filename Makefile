@@ -26,7 +26,7 @@ endef
 export STRIP_FUNDING
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types imports compile artifacts gas forge planted mutants \
+.PHONY: help setup demo test lint format types imports compile artifacts gas forge coverage planted mutants \
 	drill planted-worker slither halmos check lock clean
 
 help: ## list the targets
@@ -65,6 +65,9 @@ gas: setup ## compare gas with the committed figures
 
 forge: setup $(LIBRARIES) ## fuzz and invariant tests of the contracts; FULL=1 runs ten times as many and more
 	FULL=$(FULL) $(BIN)/python -m tests.solidity.suite
+
+coverage: setup $(LIBRARIES) ## lines and branches of the contracts that the Foundry suite takes
+	$(BIN)/python -m tests.solidity.coverage
 
 planted: setup $(LIBRARIES) ## plant known bugs in the contracts, and show which test catches each
 	$(BIN)/python -m tests.planted.run

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from tests.solidity.forge import ROOT, copy_of_the_tree, run_forge
 
 HOSTS = {"Signatures": "DataShare", "Payload": "InferenceEscrow", "Terms": "InferenceEscrow"}
 HOSTS |= {"RequestWord": "InferenceEscrow", "Commitments": "InferenceEscrow"}
-"""The contract in which changes of a library are tried."""
+HOSTS |= {"Payload.shows": "ExactReferee"}
+"""The contract in which changes of a library, or of one function of it, are tried."""
 
 CALLED_BY_TESTS = {"Commitments"}
 """Libraries that tests call themselves, so that these must be compiled anew as well."""
@@ -62,7 +64,7 @@ class Workshop:
 
     def killer_of(self, change: Change, code: str) -> str | None:
         """The test that notices the change, of whose host `code` is the creation code."""
-        host = HOSTS.get(change.contract, change.contract)
+        host = _host_of(change)
         if change.contract in CALLED_BY_TESTS:
             path = self._root / change.source
             changed = change.applied_to(path.read_bytes())
@@ -112,28 +114,41 @@ def judged(changes: Sequence[ChangeT]) -> list[Verdict[ChangeT]]:
         for workshop in pool.map(Workshop, range(WORKERS)):
             workshops.put(workshop)
         verdicts: list[Verdict[ChangeT]] = []
+        started = time.monotonic()
 
         def try_batch(batch: Sequence[ChangeT]) -> None:
             workshop = workshops.get()
-            host = HOSTS.get(batch[0].contract, batch[0].contract)
+            host = _host_of(batch[0])
             for change, code in compile_changes(ROOT, compiler, host, batch).items():
                 verdict = Verdict(change, workshop.killer_of(change, code))
                 verdicts.append(verdict)
                 if verdict.killed_by is None:
                     print(f"survived: {change.name}", flush=True)
             workshops.put(workshop)
+            minutes = (time.monotonic() - started) / 60
+            left = minutes / len(verdicts) * (len(changes) - len(verdicts)) if verdicts else 0
+            print(
+                f"{len(verdicts):,} of {len(changes):,} tried, about {left:.0f} min left",
+                file=sys.stderr,
+                flush=True,
+            )
 
         list(pool.map(try_batch, batches(changes)))
     return verdicts
 
 
 def batches(changes: Sequence[ChangeT]) -> list[list[ChangeT]]:
-    """Changes of one source each, few enough to compile at once."""
-    by_source: dict[str, list[ChangeT]] = {}
+    """Changes of one source for one host each, few enough to compile at once."""
+    groups: dict[tuple[str, str], list[ChangeT]] = {}
     for change in changes:
-        by_source.setdefault(change.source, []).append(change)
+        groups.setdefault((change.source, _host_of(change)), []).append(change)
     return [
         group[start : start + BATCH]
-        for group in by_source.values()
+        for group in groups.values()
         for start in range(0, len(group), BATCH)
     ]
+
+
+def _host_of(change: Change) -> str:
+    function = change.name.partition(":")[0]
+    return HOSTS.get(function) or HOSTS.get(change.contract, change.contract)

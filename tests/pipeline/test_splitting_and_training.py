@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,21 @@ def test_regressions_run_the_same_way(tmp_path: Path) -> None:
     finished = run(tmp_path, table, pipeline)
     assert {metric.name for metric in finished.packaged.metrics} == {"rmse", "r2", "mae"}
     assert b"Residuals" in finished.card.read_bytes()
+
+
+def test_a_regression_worse_than_a_constant_is_said_to_have_a_negative_r2(tmp_path: Path) -> None:
+    table = apples()
+    table["grade"] = np.random.default_rng(1).normal(size=ROWS).astype(str)
+    pipeline = rules(
+        ('task = "classification"\nclasses = ["class one", "juice"]', 'task = "regression"'),
+        extra='[train]\nsearch = ["ridge"]\ncandidates = 2\n[thresholds]\nr2 = 0.5\nrmse = 9\n',
+    )
+    said: list[str] = []
+    with pytest.raises(ThresholdNotMet):
+        run(tmp_path, table, pipeline, said)
+    assert any("r2 -0." in words for words in said)
+    (card,) = tmp_path.glob("evaluate-*/card.html")
+    assert re.search(r">-0\.\d{4} ± [\d.]+</td><td[^>]*>\d\.\d{4} ± ", card.read_text("utf-8"))
 
 
 def test_groups_are_measured_apart_and_shown(tmp_path: Path) -> None:

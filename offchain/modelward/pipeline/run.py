@@ -18,6 +18,7 @@ from eth_utils.crypto import keccak
 from modelward.errors import DataNotClean, InvalidInput, InvalidTerms
 from modelward.models import estimators
 from modelward.models.bundle import Bundle, open_bundle
+from modelward.models.output import Task
 from modelward.pipeline.card import (
     CardFacts,
     classification_figures,
@@ -35,7 +36,7 @@ from modelward.pipeline.sources import FetchShared, collect
 from modelward.pipeline.split import split
 from modelward.pipeline.steps import Step, Steps, json_bytes
 from modelward.pipeline.tables import read_table, table_bytes
-from modelward.pipeline.train import train, training_ranges
+from modelward.pipeline.train import figure_of, train, training_ranges
 from modelward.terms import Metric
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ class _Run:
             rows_held_out=evaluation.rows,
             features=data.features,
             changes=cleaning["words"],
-            attempts=_attempt_table(report["attempts"]),
+            attempts=_attempt_table(pipeline.target.task, report["attempts"]),
             exact=measured.without_program,
             privacy=_privacy_in_words(pipeline),
             evaluation=evaluation,
@@ -429,14 +430,17 @@ def _privacy_in_words(pipeline: Pipeline) -> str:
     )
 
 
-def _attempt_table(attempts: list[dict[str, Any]]) -> list[list[str]]:
+def _attempt_table(task: Task, attempts: list[dict[str, Any]]) -> list[list[str]]:
     names = list(attempts[0]["scores"])
     return [
         ["estimator", *names, "exact program"],
         *(
             [
                 attempt["estimator"],
-                *(f"{abs(mean):.4f} ± {error:.4f}" for mean, error in attempt["scores"].values()),
+                *(
+                    f"{figure_of(task, name, mean):.4f} ± {error:.4f}"
+                    for name, (mean, error) in attempt["scores"].items()
+                ),
                 "no" if attempt["exact"] else "yes",
             ]
             for attempt in attempts

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modelward.errors import NoExactProgram, UnsupportedEstimator
 from modelward.models import estimators
 from modelward.models.exact.compile import compile_program
+from modelward.models.output import Task
 from modelward.models.schema import Bounds, infer_schema
 from modelward.pipeline.candidates import SCORING, chain, first_choice, search_space
 from modelward.pipeline.definition import ColumnRules, Pipeline, Privacy
@@ -99,6 +100,11 @@ def _privately(
     parameters = privacy.model_dump(include={"epsilon", "strength", "norm"})
     attempt = Attempt(estimators.describe(estimator), parameters, {}, "")
     return Trained(estimator, attempt, (attempt,), searched=False)
+
+
+def figure_of(task: Task, metric: str, score: float) -> float:
+    """The value of a metric whose score, of which more is better, is `score`."""
+    return score if HIGHER_IS_BETTER[task][metric] else -score
 
 
 def training_ranges(pipeline: Pipeline, features: Sequence[str]) -> dict[str, Bounds]:
@@ -192,7 +198,8 @@ def _rises(pipeline: Pipeline, metric: str) -> bool:
 
 def _said(attempt: Attempt, pipeline: Pipeline) -> str:
     mean, error = attempt.scores[pipeline.metric]
-    return f"{pipeline.metric} {abs(mean):.4f} ± {error:.4f} in cross-validation"
+    figure = figure_of(pipeline.target.task, pipeline.metric, mean)
+    return f"{pipeline.metric} {figure:.4f} ± {error:.4f} in cross-validation"
 
 
 def _preferred(tried: Sequence[tuple[Any, Attempt]], pipeline: Pipeline) -> tuple[Any, Attempt]:

@@ -188,8 +188,8 @@ def test_terms_that_cannot_be_set(publish, changes, sentence):
 def test_a_model_below_its_threshold_is_refused_by_the_gate(publish):
     publish(
         3,
-        "The model is below its thresholds: accuracy is 0.98, below 0.99; log_loss is 0.047687, "
-        "above 0.01.",
+        "The model is below its thresholds: accuracy is 0.98, below 0.99 by 0.01; log_loss is "
+        "0.047687, above 0.01 by 0.037687.",
         "--threshold",
         "accuracy=0.99",
         "--threshold",

@@ -276,8 +276,8 @@ def test_every_shortfall_is_named():
     with pytest.raises(ThresholdNotMet) as refusal:
         check_thresholds(measured, asked)
     assert refusal.value.message == (
-        "The model is below its thresholds: accuracy is 0.949999, below 0.95;"
-        " log_loss is 0.100001, above 0.1; roc_auc could not be measured."
+        "The model is below its thresholds: accuracy is 0.949999, below 0.95 by 0.000001;"
+        " log_loss is 0.100001, above 0.1 by 0.000001; roc_auc could not be measured."
     )
     assert refusal.value.exit_code == 3
 

@@ -1,7 +1,8 @@
 """The model card: one HTML page, its figures in it as PNG, for people to read.
 
-It is public, like the manifest that has its hash: it shows figures about the held-out rows, never a
-row.
+It is public, like the manifest that has its hash: it shows figures about many rows, never a cell of
+one. All but those about the selection are of what will answer: the exact program, where there is
+one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from modelward.pipeline.evaluate import Evaluation, shown
 from modelward.pipeline.measure import Calibration, Group
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from matplotlib.figure import Figure
 
 _STYLE = """
@@ -73,10 +76,11 @@ def model_card(facts: CardFacts, figures: Sequence[tuple[str, bytes]]) -> bytes:
         f"<p>{_text(facts.source)}: {facts.rows_collected} rows collected,"
         f" {facts.rows_training + facts.rows_held_out} after cleaning,"
         f" {facts.rows_training} of them to train on.</p>",
-        _list((*facts.notes, *facts.changes)) or "<p>Nothing had to be cleaned.</p>",
+        _cleaning_section(facts),
         f"<p>{len(facts.features)} inputs: {_text(', '.join(facts.features))}.</p>",
         "<h2>Selection</h2>",
-        "<p>Mean and standard error in cross-validation among the training rows.</p>",
+        "<p>Mean and standard error of the estimators in cross-validation among the training rows."
+        "</p>",
         _table(facts.attempts[0], facts.attempts[1:]),
     ]
     page = (
@@ -97,6 +101,12 @@ def _exactness(reason: str) -> str:
     if not reason:
         return "It has an exact integer program: its predictions are the same on every machine."
     return f"It has no exact program: {_text(reason)}"
+
+
+def _cleaning_section(facts: CardFacts) -> str:
+    if facts.privacy:
+        return "<p>What cleaning did is not told: it would tell of single training rows.</p>"
+    return _list((*facts.notes, *facts.changes)) or "<p>Nothing had to be cleaned.</p>"
 
 
 def _group_section(groups: Sequence[Group]) -> Iterable[str]:
@@ -150,21 +160,27 @@ def _figure(caption: str, image: bytes) -> str:
 
 
 def classification_figures(
-    estimator: Any, inputs: Any, labels: Any, classes: Sequence[Any], found: Calibration | None
+    predicted: Sequence[Any],
+    probabilities: npt.NDArray[np.float64] | None,
+    labels: Sequence[Any],
+    classes: Sequence[Any],
+    found: Calibration | None,
 ) -> list[tuple[str, bytes]]:
-    """Confusion matrix, ROC curves and calibration on the held-out rows."""
+    """Confusion matrix, ROC curves and calibration of what answers, on the held-out rows.
+
+    `probabilities` have one row each, and one column each of `classes`.
+    """
     from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
     figures = []
     figure, axes = _axes()
     ConfusionMatrixDisplay.from_predictions(
-        labels, estimator.predict(inputs), labels=list(classes), ax=axes, colorbar=False,
+        labels, predicted, labels=list(classes), ax=axes, colorbar=False,
         cmap="Blues", xticks_rotation="vertical" if len(classes) > 4 else "horizontal",
     )  # fmt: skip
     figures.append(("Confusion matrix: how often each class was taken for which", _png(figure)))
-    if hasattr(estimator, "predict_proba"):
+    if probabilities is not None:
         figure, axes = _axes()
-        probabilities = estimator.predict_proba(inputs)
         shown_classes = list(enumerate(classes))[1 if len(classes) == 2 else 0 :]
         for index, name in shown_classes:
             RocCurveDisplay.from_predictions(
@@ -182,29 +198,38 @@ def classification_figures(
     return figures
 
 
-def regression_figures(estimator: Any, inputs: Any, labels: Any) -> list[tuple[str, bytes]]:
-    """Predictions against the truth, and residuals."""
+def regression_figures(
+    predicted: Sequence[float], labels: Sequence[float]
+) -> list[tuple[str, bytes]]:
+    """How true predictions are, and residuals; no point in them is a row."""
     import numpy as np
 
-    truth, predicted = np.asarray(labels, dtype=float), np.ravel(estimator.predict(inputs))
+    truth, values = np.asarray(labels, dtype=float), np.asarray(predicted, dtype=float)
     figure, axes = _axes()
-    axes.scatter(truth, predicted, s=10)
-    axes.plot([truth.min(), truth.max()], [truth.min(), truth.max()], color="0.7", linestyle=":")
-    axes.set(xlabel="true value", ylabel="predicted value")
-    figures = [("Predictions against the truth", _png(figure))]
+    parts = np.array_split(np.argsort(values, kind="stable"), max(1, min(10, len(values) // 5)))
+    means = np.array([(values[part].mean(), truth[part].mean()) for part in parts])
+    ends = means.min(), means.max()
+    axes.plot(ends, ends, color="0.7", linestyle=":")
+    axes.plot(means[:, 0], means[:, 1], marker="o")
+    axes.set(xlabel="mean prediction", ylabel="mean true value")
+    caption = f"Predictions against the truth, in {len(parts)} equal parts of the held-out rows"
+    figures = [(caption, _png(figure))]
     figure, axes = _axes()
-    axes.hist(truth - predicted, bins=30)
+    axes.hist(truth - values, bins=30)
     axes.set(xlabel="true minus predicted", ylabel="rows")
     figures.append(("Residuals", _png(figure)))
     return figures
 
 
 def learning_curve_figure(sizes: Sequence[int], scores: Any, metric: str) -> tuple[str, bytes]:
-    """Cross-validated scores (one row of folds a size) against the number of training rows."""
+    """Cross-validated scores (one row of folds a size) against the number of training rows.
+
+    They are those of estimators fitted to parts of these rows, as in the selection.
+    """
     figure, axes = _axes()
     axes.errorbar(sizes, scores.mean(axis=1), yerr=scores.std(axis=1), marker="o", capsize=3)
     axes.set(xlabel="training rows", ylabel=metric)
-    return "Learning curve: would more rows help?", _png(figure)
+    return "Learning curve, in cross-validation: would more rows help?", _png(figure)
 
 
 def _axes() -> tuple[Figure, Any]:

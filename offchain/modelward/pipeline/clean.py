@@ -35,9 +35,15 @@ class Change:
     examples: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        return self._words(f" ({', '.join(self.examples)})" if self.examples else "")
+
+    def without_cells(self) -> str:
+        """The same for others to read: nothing in it was a cell."""
+        return self._words("")
+
+    def _words(self, about: str) -> str:
         where = f"{self.column} not {self.check}" if self.column else f"not {self.check}"
         count = f"{len(self.rows)} row{'s' if len(self.rows) != 1 else ''}"
-        about = f" ({', '.join(self.examples)})" if self.examples else ""
         return f"round {self.round}: {where} in {count}{about}: {self.remedy}"
 
 

@@ -231,7 +231,7 @@ class Training(_Section):
 
 
 class Evaluating(_Section):
-    """Columns by whose values the metrics are told apart in the report."""
+    """Columns by whose values the metrics are told apart, on the card too."""
 
     groups: tuple[Name, ...] = ()
 
@@ -289,6 +289,14 @@ class Pipeline(_Section):
         ):
             if name is not None and name not in self.columns:
                 raise _Fault(f"there is no column {name!r}", section, key)
+        for name in self.evaluate.groups:
+            if (kind := self.columns[name].kind) not in ("category", "boolean"):
+                raise _Fault(
+                    f"groups go by a category or a boolean, and {name!r} is of the kind {kind}:"
+                    " its values would be public",
+                    "evaluate",
+                    "groups",
+                )
         known = CLASSIFIERS if self.target.task == "classification" else REGRESSORS
         for key, names in (
             ("estimator", (self.train.estimator or known[0],)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any
 
@@ -281,7 +281,8 @@ def _shortfall(measured: Metric | None, threshold: Metric) -> str:
     if measured is None:
         return f"{threshold.name} could not be measured"
     side = "below" if threshold.higher_is_better else "above"
-    return f"{threshold.name} is {shown(measured)}, {side} {shown(threshold)}"
+    by = shown(replace(threshold, ppm=abs(threshold.ppm - measured.ppm)))
+    return f"{threshold.name} is {shown(measured)}, {side} {shown(threshold)} by {by}"
 
 
 def shown(metric: Metric) -> str:

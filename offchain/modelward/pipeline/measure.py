@@ -12,7 +12,8 @@ from modelward.pipeline.evaluate import evaluate
 from modelward.terms import Metric
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import numpy as np
+    import numpy.typing as npt
 
 BINS = 10
 LEAST_GROUP = 5
@@ -51,7 +52,10 @@ def by_group(
     labels: Sequence[Any],
     columns: Mapping[str, Sequence[Any]],
 ) -> tuple[Group, ...]:
-    """The metrics among the held-out rows that share a value, for each of `columns`."""
+    """The metrics of `estimator` among the held-out `rows` that share a value in a column.
+
+    `columns` has the values of every row by column; `labels` are the true ones.
+    """
     groups = []
     for column, values in columns.items():
         for value in sorted(set(map(str, values))):
@@ -66,14 +70,11 @@ def by_group(
 
 
 def calibration(
-    estimator: Any, inputs: pd.DataFrame, classes: Sequence[Any], labels: Sequence[Any]
-) -> Calibration | None:
-    """The calibration of a classifier on held-out `inputs`; None if it gives no probabilities."""
+    probabilities: npt.NDArray[np.float64], classes: Sequence[Any], labels: Sequence[Any]
+) -> Calibration:
+    """The calibration of `probabilities`, one row each and one column each of `classes`."""
     import numpy as np
 
-    if not hasattr(estimator, "predict_proba"):
-        return None
-    probabilities = np.asarray(estimator.predict_proba(inputs), dtype=np.float64)
     index = {label: position for position, label in enumerate(classes)}
     truth = np.asarray([index[label] for label in labels])
     likeliest, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)

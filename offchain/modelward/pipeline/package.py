@@ -6,7 +6,7 @@ Nothing is written anywhere: what comes back is ready to be stored and registere
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelward.errors import NoExactProgram, PredictionMismatch, ThresholdNotMet
@@ -52,6 +52,24 @@ class PackagedModel:
         return self.evaluation.data_hash
 
 
+@dataclass(frozen=True)
+class MeasuredModel:
+    """A model but for its bundle: described, compiled where it can be, and measured.
+
+    `answering` predicts what the published model will, with the methods of a scikit-learn
+    estimator: it is the exact program, or else the estimator. `manifest` has no lineage yet, and
+    `rows` are the held-out rows.
+    """
+
+    estimator: Any = field(repr=False)
+    answering: Any = field(repr=False)
+    manifest: Manifest
+    evaluation: Evaluation
+    rows: list[Row] = field(repr=False)
+    program: bytes | None = field(repr=False)
+    without_program: str
+
+
 def package(
     estimator: Any,
     inputs: Any,
@@ -87,15 +105,41 @@ def package(
     """
     check_model_name(name)
     gate = parse_thresholds(estimators.task_of(estimator), thresholds or {})
+    model = measure(
+        estimator, inputs, labels, name=name, ranges=ranges, exact=exact, agreement=agreement
+    )
+    check_thresholds(model.evaluation.metrics, gate)
+    manifest = replace(model.manifest, lineage=dict(lineage or {}))
+    return PackagedModel(
+        name,
+        manifest,
+        checked_bundle(model.estimator, manifest, model.program, model.rows),
+        model.evaluation,
+        gate,
+        model.program,
+        model.without_program,
+    )
+
+
+def measure(
+    estimator: Any,
+    inputs: Any,
+    labels: Any,
+    *,
+    name: str,
+    ranges: Mapping[str, Bounds] | None = None,
+    exact: bool | None = None,
+    agreement: object = None,
+) -> MeasuredModel:
+    """Describe and measure a model; arguments and errors are those of `package`."""
     estimator = estimators.served(estimator)
     schema = infer_schema(estimator, inputs, ranges)
     frame = input_frame(estimator, inputs)
     rows = schema.rows(frame.itertuples(index=False, name=None))
     output = estimators.infer_output(estimator, schema.to_frame(rows))
     part, reason = _compiled(estimator, schema, output, rows, exact, agreement)
-    measured = estimator if part is None else part.estimator
-    evaluation = evaluate(measured, schema, output, rows, labels)
-    check_thresholds(evaluation.metrics, gate)
+    answering = estimator if part is None else part.estimator
+    evaluation = evaluate(answering, schema, output, rows, labels)
     manifest = Manifest(
         name=name,
         input=schema,
@@ -104,13 +148,29 @@ def package(
         libraries=estimators.library_versions(),
         metrics=evaluation.metrics,
         evaluation=EvaluationRecord(evaluation.rows, evaluation.data_hash),
-        lineage=dict(lineage or {}),
         program=None if part is None else part.record,
     )
     program = None if part is None else part.data
+    return MeasuredModel(estimator, answering, manifest, evaluation, rows, program, reason)
+
+
+def checked_bundle(
+    estimator: Any, manifest: Manifest, program: bytes | None, rows: list[Row]
+) -> Bundle:
+    """The bundle, whose bytes were opened again and predict what `estimator` does.
+
+    Raises `UnsupportedEstimator` and `PredictionMismatch` as `package` does.
+    """
     bundle = write_bundle(estimator, manifest, program)
-    _check_bundle(bundle, LoadedBundle(bundle.hash, manifest, estimator), rows)
-    return PackagedModel(name, manifest, bundle, evaluation, gate, program, reason)
+    sample = rows[:: max(1, len(rows) // CHECKED_ROWS)][:CHECKED_ROWS]
+    reopened = open_bundle(bundle.data, bundle.hash, bundle.manifest_hash)
+    original = LoadedBundle(bundle.hash, manifest, estimator)
+    if Runner(reopened).predict(sample) != Runner(original).predict(sample):
+        raise PredictionMismatch(
+            "The bundled estimator predicts something else than the one in memory.",
+            hint="Its predictions may be random, or depend on more than its fitted state.",
+        )
+    return bundle
 
 
 def _compiled(
@@ -135,14 +195,3 @@ def _compiled(
         if exact or agreement is not None:
             raise
         return None, error.message
-
-
-def _check_bundle(bundle: Bundle, original: LoadedBundle, rows: list[Row]) -> None:
-    """The bundle, opened from its bytes, has to predict what the estimator in memory does."""
-    sample = rows[:: max(1, len(rows) // CHECKED_ROWS)][:CHECKED_ROWS]
-    reopened = open_bundle(bundle.data, bundle.hash, bundle.manifest_hash)
-    if Runner(reopened).predict(sample) != Runner(original).predict(sample):
-        raise PredictionMismatch(
-            "The bundled estimator predicts something else than the one in memory.",
-            hint="Its predictions may be random, or depend on more than its fitted state.",
-        )

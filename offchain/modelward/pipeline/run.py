@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from eth_utils.crypto import keccak
 from modelward.errors import DataNotClean, InvalidInput, InvalidTerms
 from modelward.models import estimators
 from modelward.models.bundle import Bundle, open_bundle
+from modelward.models.manifest import Manifest
 from modelward.models.output import Task
 from modelward.pipeline.card import (
     CardFacts,
@@ -31,7 +32,12 @@ from modelward.pipeline.definition import Pipeline
 from modelward.pipeline.evaluate import Evaluation, check_thresholds
 from modelward.pipeline.lineage import Lineage
 from modelward.pipeline.measure import by_group, calibration
-from modelward.pipeline.package import PackagedModel, package
+from modelward.pipeline.package import (
+    MeasuredModel,
+    PackagedModel,
+    checked_bundle,
+    measure,
+)
 from modelward.pipeline.sources import FetchShared, collect
 from modelward.pipeline.split import split
 from modelward.pipeline.steps import Step, Steps, json_bytes
@@ -169,11 +175,11 @@ class _Run:
             "package",
             self.settings("name", "thresholds"),
             (trained, evaluated),
-            lambda out: self.package(data, trained, Lineage.of(lineage_of), out),
+            lambda out: self.package(data, trained, evaluated, Lineage.of(lineage_of), out),
         )
         steps = (collected, cleaned, parts, trained, evaluated, packaged)
         return Finished(
-            _packaged(packaged, self.pipeline),
+            _packaged(packaged, evaluated, self.pipeline),
             _lineage(packaged.json("lineage.json")),
             {step.name: step for step in steps},
         )
@@ -190,6 +196,7 @@ class _Run:
             "collected": cleaned.collected_rows,
             "changes": [asdict(change) for change in cleaned.changes],
             "words": [str(change) for change in cleaned.changes],
+            "words_without_cells": [change.without_cells() for change in cleaned.changes],
         }
         (out / "report.json").write_bytes(json_bytes(report))
 
@@ -223,25 +230,28 @@ class _Run:
         self, data: _Data, trained: Step, collected: Step, cleaned: Step, out: Path
     ) -> None:
         pipeline = self.pipeline
-        estimator = _estimator(trained)
-        inputs, labels = data.held_out_inputs, data.held_out_labels
-        measured = self.packaged(data, trained)
-        evaluation, output = measured.evaluation, measured.manifest.output
-        found = calibration(estimator, inputs, output.classes, labels) if output.classes else None
+        model = self.measured(data, trained)
+        schema, output, labels = model.manifest.input, model.manifest.output, data.held_out_labels
         groups = {
             column: data.held_out[pipeline.columns[column].rename or column].tolist()
             for column in pipeline.evaluate.groups
         }
-        schema = measured.manifest.input
-        rows = schema.rows(inputs.itertuples(index=False, name=None))
-        parts = by_group(estimator, schema, output, rows, labels, groups)
-        figures = (
-            classification_figures(estimator, inputs, labels, output.classes, found)
-            if output.classes
-            else regression_figures(estimator, inputs, labels)
-        )
+        parts = by_group(model.answering, schema, output, model.rows, labels, groups)
+        inputs = schema.to_frame(model.rows)
+        predicted = model.answering.predict(inputs).tolist()
+        found = None
+        if output.task == "regression":
+            figures = regression_figures(predicted, labels)
+        else:
+            probabilities = None
+            if output.scores == "probability":
+                probabilities = model.answering.predict_proba(inputs)
+                found = calibration(probabilities, output.classes, labels)
+            figures = classification_figures(
+                predicted, probabilities, labels, output.classes, found
+            )
         if pipeline.train.privacy is None:
-            figures.append(self.learning_curve(estimator, data))
+            figures.append(self.learning_curve(model.estimator, data))
         report, cleaning = trained.json("report.json"), cleaned.json("report.json")
         facts = CardFacts(
             name=pipeline.name,
@@ -250,25 +260,27 @@ class _Run:
             source=_source_in_words(pipeline),
             rows_collected=cleaning["collected"],
             rows_training=len(data.training),
-            rows_held_out=evaluation.rows,
+            rows_held_out=model.evaluation.rows,
             features=data.features,
-            changes=cleaning["words"],
+            changes=cleaning["words_without_cells"],
             attempts=_attempt_table(pipeline.target.task, report["attempts"]),
-            exact=measured.without_program,
+            exact=model.without_program,
             privacy=_privacy_in_words(pipeline),
-            evaluation=evaluation,
+            evaluation=model.evaluation,
             groups=parts,
             calibration=found,
             notes=collected.json("notes.json"),
         )
         (out / "card.html").write_bytes(model_card(facts, figures))
         written = {
-            "metrics": [asdict(metric) for metric in evaluation.metrics],
-            "baseline": [asdict(metric) for metric in evaluation.baseline],
+            **_hexed(asdict(model.evaluation)),
             "groups": [asdict(group) for group in parts],
             "calibration": None if found is None else asdict(found),
+            "without_program": model.without_program,
         }
         (out / "evaluation.json").write_bytes(json_bytes(written))
+        (out / "manifest.json").write_bytes(model.manifest.to_bytes())
+        (out / "program.bin").write_bytes(model.program or b"")
 
     def run_id(self) -> bytes:
         """What names this run in the ledger: the hash of its whole definition."""
@@ -292,27 +304,30 @@ class _Run:
         )
         return learning_curve_figure(sizes.tolist(), scores, self.pipeline.metric)
 
-    def packaged(self, data: _Data, trained: Step, **terms: Any) -> PackagedModel:
+    def measured(self, data: _Data, trained: Step) -> MeasuredModel:
         try:
-            return package(
+            return measure(
                 _estimator(trained),
                 data.held_out_inputs,
                 data.held_out_labels,
                 name=self.pipeline.name,
-                ranges=training_ranges(self.pipeline, data.features),
-                **terms,
+                ranges=training_ranges(self.pipeline, data.training[list(data.features)]),
             )
         except InvalidInput as error:
             raise DataNotClean(f"A held-out row cannot be used. {error.message}", {}) from error
 
-    def package(self, data: _Data, trained: Step, lineage: Lineage, out: Path) -> None:
-        packaged = self.packaged(
-            data, trained, thresholds=self.pipeline.thresholds, lineage=lineage.links()
+    def package(
+        self, data: _Data, trained: Step, evaluated: Step, lineage: Lineage, out: Path
+    ) -> None:
+        measured = Manifest.from_bytes(evaluated.read("manifest.json"))
+        rows = measured.input.rows(data.held_out_inputs.itertuples(index=False, name=None))
+        bundle = checked_bundle(
+            _estimator(trained),
+            replace(measured, lineage=lineage.links()),
+            evaluated.read("program.bin") or None,
+            rows,
         )
-        (out / "bundle.zip").write_bytes(packaged.bundle.data)
-        (out / "evaluation.json").write_bytes(json_bytes(_hexed(asdict(packaged.evaluation))))
-        (out / "program.bin").write_bytes(packaged.program or b"")
-        (out / "without_program.json").write_bytes(json_bytes(packaged.without_program))
+        (out / "bundle.zip").write_bytes(bundle.data)
         kept = {"contents": _hexed(lineage.contents), "salts": _hexed(lineage.salts)}
         (out / "lineage.json").write_bytes(json_bytes(kept))
 
@@ -366,10 +381,10 @@ def _estimator(trained: Step) -> Any:
 # --- what steps keep -----------------------------------------------------------------------------
 
 
-def _packaged(step: Step, pipeline: Pipeline) -> PackagedModel:
-    data = step.read("bundle.zip")
+def _packaged(packaged: Step, evaluated: Step, pipeline: Pipeline) -> PackagedModel:
+    data = packaged.read("bundle.zip")
     opened = open_bundle(data, keccak(data))
-    record = step.json("evaluation.json")
+    record = evaluated.json("evaluation.json")
     manifest_bytes = opened.manifest.to_bytes()
     return PackagedModel(
         name=pipeline.name,
@@ -384,8 +399,8 @@ def _packaged(step: Step, pipeline: Pipeline) -> PackagedModel:
             plain_hash=bytes.fromhex(record["plain_hash"]),
         ),
         thresholds=pipeline.gate,
-        program=step.read("program.bin") or None,
-        without_program=step.json("without_program.json"),
+        program=evaluated.read("program.bin") or None,
+        without_program=record["without_program"],
     )
 
 

@@ -6,6 +6,7 @@ on once, afterwards, by `modelward.pipeline.evaluate`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -107,11 +108,18 @@ def figure_of(task: Task, metric: str, score: float) -> float:
     return score if HIGHER_IS_BETTER[task][metric] else -score
 
 
-def training_ranges(pipeline: Pipeline, features: Sequence[str]) -> dict[str, Bounds]:
-    """The ranges and categories that the rules state of the features."""
+def training_ranges(pipeline: Pipeline, inputs: pd.DataFrame) -> dict[str, Bounds]:
+    """The ranges and categories of the features in the training rows' `inputs`.
+
+    They are those that the rules state. A bound they do not state is as far beyond the training
+    rows as these span, and rounded outwards, so that it gives no cell away.
+    """
     rules = {r.rename or name: r for name, r in pipeline.columns.items()}
-    stated = {name: _stated(rules[name]) for name in features}
-    return {name: bounds for name, bounds in stated.items() if bounds is not None}
+    return {
+        name: bounds
+        for name in inputs.columns
+        if (bounds := _stated(rules[name]) or _learned(inputs[name], rules[name])) is not None
+    }
 
 
 def _stated(rules: ColumnRules) -> Bounds | None:
@@ -120,6 +128,22 @@ def _stated(rules: ColumnRules) -> Bounds | None:
     if rules.minimum is None or rules.maximum is None:
         return None
     return (rules.minimum, rules.maximum)
+
+
+def _learned(cells: pd.Series[Any], rules: ColumnRules) -> Bounds | None:
+    low, high = float(cells.min()), float(cells.max())
+    span = high - low or abs(high) or 1.0
+    if rules.kind == "boolean" or not math.isfinite(span):
+        return None
+    place = math.floor(math.log10(span))
+    if rules.kind != "number":
+        place = max(place, 0)
+    minimum = round(math.floor((low - span) / 10.0**place) * 10.0**place, -place)
+    maximum = round(math.ceil((high + span) / 10.0**place) * 10.0**place, -place)
+    return (
+        minimum if rules.minimum is None else rules.minimum,
+        maximum if rules.maximum is None else rules.maximum,
+    )
 
 
 def _tried(unfitted: Any, inputs: Any, labels: Any, pipeline: Pipeline) -> tuple[Any, Attempt]:
@@ -218,7 +242,7 @@ def _preferred(tried: Sequence[tuple[Any, Attempt]], pipeline: Pipeline) -> tupl
 def _why_not_exact(fitted: Any, inputs: Any, pipeline: Pipeline) -> str:
     try:
         complete = inputs.dropna()
-        schema = infer_schema(fitted, complete, training_ranges(pipeline, list(inputs.columns)))
+        schema = infer_schema(fitted, complete, training_ranges(pipeline, inputs))
         compile_program(fitted, schema, estimators.infer_output(fitted, complete))
     except (NoExactProgram, UnsupportedEstimator) as error:
         return error.message

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,19 +71,31 @@ def answer(connection: Connection, sandbox: Sandbox) -> None:
         worker.drain()
 
 
+@contextmanager
+def reached(network: str) -> Iterator[Connection]:
+    """A connection that can act as anyone; what `embedded` leaves behind goes when it ends."""
+    with TemporaryDirectory() as directory:
+        config = load_config()
+        if config.network(network).in_process:
+            root = Path(directory)
+            config = replace(config, root=root, home=root, store_url=str(root / "store"))
+        yield connect(network, config=config, reading=True)
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """End the program with one sentence, and the exit code of its family, when it fails."""
+    try:
+        yield
+    except ModelwardError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
 def main(estimator: Any, inputs: Any, labels: Any, **terms: Any) -> None:
     """Trade on the network named on the command line; `embedded` leaves no file behind."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--network", default="embedded", help="a network of deploy.toml")
     network = parser.parse_args().network
-    try:
-        with TemporaryDirectory() as directory:
-            config = load_config()
-            if config.network(network).in_process:
-                root = Path(directory)
-                config = replace(config, root=root, home=root, store_url=str(root / "store"))
-            connection = connect(network, config=config, reading=True)
-            trade(estimator, inputs, labels, connection=connection, **terms)
-    except ModelwardError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with told_plainly(), reached(network) as connection:
+        trade(estimator, inputs, labels, connection=connection, **terms)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -29,9 +28,8 @@ from modelward.deployment import Deployment, deploy
 from modelward.devchain import DevChain
 from modelward.errors import ContractRefused
 from modelward.solidity import Artifact
-from modelward.solidity.build import compile_source, source_hash
+from modelward.solidity.build import compile_once
 from modelward.solidity.compiler import Compiler, find_compiler
-from modelward.solidity.sources import compiler_input
 from tests.postgres import PostgresServer, running_server
 
 settings.register_profile("modelward", deadline=None)  # a first call may import for seconds
@@ -59,26 +57,21 @@ def compiler() -> Compiler:
 
 
 @pytest.fixture(scope="session")
-def compile_solidity(pytestconfig: pytest.Config) -> Callable[[str], dict[str, Artifact]]:
+def compile_solidity(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], dict[str, Artifact]]:
     """Compile a test's own Solidity source, named from the repository's root.
 
-    Gives the contracts of that file by name. Results are kept in pytest's cache folder under the
-    hash of everything that was compiled, so an unchanged source is compiled once.
+    Gives the contracts of that file by name. Results are kept in pytest's cache folder.
     """
-    folder = pytestconfig.cache.mkdir("solidity") if pytestconfig.cache else None
+    folder = (
+        pytestconfig.cache.mkdir("solidity")
+        if pytestconfig.cache
+        else tmp_path_factory.mktemp("solidity")
+    )
 
     def compile_or_recall(source_name: str) -> dict[str, Artifact]:
-        digest = source_hash(compiler_input(REPOSITORY, source_name))
-        kept = folder / f"{digest}.json" if folder else None
-        if kept and kept.exists():
-            texts = json.loads(kept.read_text("utf-8"))
-            return {name: Artifact.from_json(text) for name, text in texts.items()}
-        artifacts = compile_source(find_compiler_once(), REPOSITORY, source_name)
-        if kept:
-            partial = kept.with_suffix(f".{os.getpid()}")
-            partial.write_text(json.dumps({a.name: a.to_json() for a in artifacts}), "utf-8")
-            partial.replace(kept)
-        return {artifact.name: artifact for artifact in artifacts}
+        return compile_once(find_compiler_once, REPOSITORY, source_name, folder)
 
     return compile_or_recall
 

@@ -398,6 +398,47 @@ class ExactAnswer:
     output: bytes
 
 
+class PredictionStatus(IntEnum):
+    """What a consumer contract knows of a request: NONE -> AWAITED -> USED | CLEARED."""
+
+    NONE = 0
+    AWAITED = 1
+    USED = 2
+    CLEARED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a consumer contract is to ask for; mirrors the struct of the same name.
+
+    Hashes are 32 bytes. `max_fee` is in wei or the token's base units, `usable_until` in Unix
+    seconds; `callback_gas` 0 asks for no callback.
+    """
+
+    model_id: ModelId
+    version_id: VersionId
+    input_hash: bytes
+    max_fee: int
+    deadline: int
+    usable_until: int
+    callback_gas: int
+    worker: Address = ZERO_ADDRESS
+    token: Address = ETH
+    context: bytes = ZERO_HASH
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedPrediction:
+    """What a consumer contract remembers of a request; mirrors the struct of the same name."""
+
+    status: PredictionStatus
+    usable_until: int
+    funder: Address
+    context: bytes
+    token: Address
+    fee: int
+
+
 @dataclass(frozen=True, slots=True)
 class GrantItem:
     """One of several grants made in one call."""

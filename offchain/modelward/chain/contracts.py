@@ -68,11 +68,11 @@ class Contract:
         data = self.abi.encode_call(function, *arguments)
         returned = self.chain.call(self.address, data, sender=sender, block=block)
         if not returned and self.abi.functions[function]["outputs"]:
-            raise NotDeployed(f"There is no contract at {self.address} ({self.name}).")
+            raise NotDeployed(f"There is no contract at {self.address} ({self.abi.name}).")
         try:
             return self.abi.decode_result(function, returned)
         except Undecodable as error:
-            raise CodeMismatch(f"The contract at {self.address} is no {self.name}.") from error
+            raise CodeMismatch(f"The contract at {self.address} is no {self.abi.name}.") from error
 
     def call(self, function: str, *arguments: Any, value: int = 0) -> Call:
         """A transaction that calls a function; `value` in wei."""

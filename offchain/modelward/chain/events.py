@@ -466,11 +466,18 @@ def decode_event(contract: str, log: Log) -> Event | None:
         block_hash=log.block_hash,
         transaction_hash=log.transaction_hash,
         log_index=log.log_index,
-        **_values(entry["inputs"], log),
+        **{
+            _RENAMED.get(name, snake_case(name)): value
+            for name, value in event_values(entry["inputs"], log).items()
+        },
     )
 
 
-def _values(inputs: Sequence[Any], log: Log) -> dict[str, Any]:
+def event_values(inputs: Sequence[Any], log: Log) -> dict[str, Any]:
+    """What a log of an event with these inputs says, by their Solidity names.
+
+    Raises `Undecodable`.
+    """
     indexed = [part for part in inputs if part["indexed"]]
     plain = [part for part in inputs if not part["indexed"]]
     if len(log.topics) != len(indexed) + 1:
@@ -480,4 +487,4 @@ def _values(inputs: Sequence[Any], log: Log) -> dict[str, Any]:
         for part, topic in zip(indexed, log.topics[1:], strict=True)
     }
     values |= dict(zip((part["name"] for part in plain), decode(plain, log.data), strict=True))
-    return {_RENAMED.get(name, snake_case(name)): value for name, value in values.items()}
+    return values

@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
-from modelward.chain.abi import Undecodable, contract_abi, decode
+from modelward.chain.abi import ContractAbi, Undecodable, contract_abi, decode
 from modelward.errors import AccessDenied, ContractRefused
 from modelward.solidity import artifact_names
 from modelward.terms import NEVER, Access, Right, format_amount
@@ -197,6 +197,13 @@ def refusal_of(data: bytes) -> ContractRefused:
         error="0x" + selector.hex(),
         arguments={"data": data},
     )
+
+
+def learn_errors(abi: ContractAbi) -> None:
+    """Tell the custom errors of somebody else's contract by name from now on."""
+    errors = _errors()
+    for selector, entry in abi.errors.items():
+        errors.setdefault(selector, (abi.name, entry))
 
 
 @cache

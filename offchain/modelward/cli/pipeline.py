@@ -133,20 +133,9 @@ def _published(
     connection: Connection, definition: Pipeline, terms: Publishing, base: Path, run: Finished
 ) -> str:
     """The reference of the version that was published, now or before."""
-    from modelward.sdk import Owner
-    from modelward.sdk.lineage import keep_lineage
-    from modelward.terms import parse_amount, parse_duration
+    from modelward.sdk.pipelines import publish_run
 
-    keep_lineage(connection, definition, base, run)
-    published = Owner(connection).publish_packaged(
-        run.packaged,
-        price=parse_amount(terms.price),
-        payee=terms.payee,
-        payee_bps=terms.payee_bps,
-        max_delay=parse_duration(terms.max_delay) if terms.max_delay else None,
-        open=terms.open,
-        private=terms.private,
-    )
+    published = publish_run(connection, definition, terms, base, run)
     for words in published.changes or ("it was published before; nothing was sent",):
         typer.echo(words)
     return published.reference

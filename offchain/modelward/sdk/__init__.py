@@ -3,6 +3,7 @@
 `connect` reaches a deployment; `Owner` and `Requester` act on it with the connection's account.
 """
 
+from modelward.sdk.asking import PreparedAsk, prepare_ask
 from modelward.sdk.catalogue import Catalogue, ListedModel, ListedVersion
 from modelward.sdk.connection import Connection, connect
 from modelward.sdk.disputes import Judgement, Prospect
@@ -35,6 +36,7 @@ __all__ = [
     "Owner",
     "Participant",
     "PlacedRequest",
+    "PreparedAsk",
     "Prospect",
     "PublishedVersion",
     "Quotation",
@@ -49,6 +51,7 @@ __all__ = [
     "Verification",
     "connect",
     "placed_requests",
+    "prepare_ask",
     "read_history",
     "read_result",
     "standing_grants",

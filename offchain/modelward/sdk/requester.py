@@ -168,7 +168,7 @@ class Requester(Participant):
             requester=self.address,
             payer=self.address,
             input_hash=input_hash(secret, canonical_input),
-            deadline=_deadline(connection.now(), quote.max_delay, deadline, delay),
+            deadline=deadline_of(connection.now(), quote.max_delay, deadline, delay),
             worker=connection.addresses.address(worker) if worker else ZERO_ADDRESS,
             reply_key=DecryptionKey.of_request(secret).public if service_key else ZERO_HASH,
             flags=INLINE_ONLY if _fits_inline(offered.manifest, service_key) else 0,
@@ -330,7 +330,8 @@ def _check_price(price: int, fee: int | None, max_fee: int | None) -> None:
         )
 
 
-def _deadline(now: int, max_delay: int, deadline: int | None, delay: int | None) -> int:
+def deadline_of(now: int, max_delay: int, deadline: int | None, delay: int | None) -> int:
+    """The deadline somebody means, in Unix seconds; see `Requester.send`. Raises `InvalidTerms`."""
     if deadline is not None and delay is not None:
         raise InvalidTerms("Give either a deadline or a delay, not both.")
     if deadline is None:

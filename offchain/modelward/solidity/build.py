@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -47,6 +48,26 @@ def compile_source(compiler: Compiler, root: Path, source_name: str) -> list[Art
     """
     artifacts, _ = _compile(compiler, compiler_input(root, source_name), source_name)
     return artifacts
+
+
+def compile_once(
+    find: Callable[[], Compiler], root: Path, source_name: str, folder: Path
+) -> dict[str, Artifact]:
+    """The contracts of a source by name, compiled unless `folder` has them from before.
+
+    They are kept under the hash of everything that was compiled. `find` finds the compiler, and is
+    not called without need. Raises as it does, and `CompilationFailed`.
+    """
+    kept = folder / f"{source_hash(compiler_input(root, source_name))}.json"
+    if kept.exists():
+        texts = json.loads(kept.read_text("utf-8"))
+        return {name: Artifact.from_json(text) for name, text in texts.items()}
+    artifacts = compile_source(find(), root, source_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = kept.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps({a.name: a.to_json() for a in artifacts}), "utf-8")
+    partial.replace(kept)
+    return {artifact.name: artifact for artifact in artifacts}
 
 
 def source_hash(standard_input: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from modelward.chain.answers import NULLABLE
 from modelward.chain.connection import Chain
 from modelward.chain.encoding import quantity, to_hex
 from modelward.chain.fees import choose_fees
+from modelward.chain.provider import BadAnswer
 from modelward.chain.sender import Sender
 from modelward.chain.transactions import Call, Receipt
 from modelward.config import Network
@@ -193,6 +194,87 @@ def nothing_there(chain: Chain, world: World, method: str) -> bool:
         return "has no block" in error.message
 
 
+# --- several questions at once -------------------------------------------------------------------
+
+
+@every_fault
+def test_headers_asked_for_at_once_are_right_whatever_befalls_the_exchange(world, fault):
+    numbers = [0, 1, 2]
+    expected = [Chain.connect(world.network(world.second)).block(number) for number in numbers]
+    chain = Chain.connect(world.network(world.first))
+    world.first.plan.schedule("eth_getBlockByNumber", fault, fault)
+
+    assert chain.blocks(numbers) == expected
+
+
+def test_headers_are_asked_for_at_once(world):
+    chain = Chain.connect(world.network(world.first))
+    world.first.plan = FaultPlan()
+    chain.blocks([2, 1, 0])
+    assert world.first.plan.calls == {"eth_getBlockByNumber": 1}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "no batches here"}},
+        [{"jsonrpc": "2.0", "id": 0, "error": {"code": -32600, "message": "too many"}}],
+        BadAnswer("the answer is HTTP status 405"),
+    ],
+    ids=["refused", "each refused", "HTTP error"],
+)
+def test_where_several_at_once_are_not_taken_headers_are_asked_for_one_by_one(
+    world, monkeypatch, answer
+):
+    chain = Chain.connect(world.network(world.first))
+    tried = []
+
+    def refuse(batch: Any) -> Any:
+        tried.append(batch)
+        if isinstance(answer, BadAnswer):
+            raise answer
+        return len(batch) * answer if isinstance(answer, list) else answer
+
+    monkeypatch.setattr(chain.provider, "make_batch_request", refuse)
+    for _ in range(3):
+        assert [header.number for header in chain.blocks([1, 2])] == [1, 2]
+    assert len(tried) == (4 if isinstance(answer, BadAnswer) else 1)
+
+
+def test_a_block_below_one_that_was_there_is_asked_for_again(world):
+    chain = Chain.connect(world.network(world.first))
+    newest = chain.head().number
+    world.first.plan.schedule("eth_getBlockByNumber", Fault.NULL, Fault.NULL)
+    assert chain.block(newest - 1).number == newest - 1
+
+
+# --- one endpoint --------------------------------------------------------------------------------
+
+
+def test_the_only_endpoint_is_asked_again_at_once_when_a_connection_broke(world, monkeypatch):
+    monkeypatch.setattr(connection, "_FIRST_PAUSE", 60.0)
+    chain = Chain.connect(world.network(world.first))
+    world.first.plan.schedule("eth_getBalance", Fault.RESET)
+    assert chain.balance(world.receipt.sender) > 0
+
+    world.first.plan.schedule("eth_getBalance", Fault.RATE_LIMITED)
+    with pytest.raises(RpcUnavailable, match="limiting requests"):
+        chain.balance(world.receipt.sender)
+
+
+def test_an_endpoint_answers_mostly_until_it_fails_more_often(world):
+    chain = Chain.connect(world.network(world.first))
+    for _ in range(10):
+        world.first.plan.schedule("eth_getBalance", Fault.RESET)
+        for _ in range(3):
+            chain.balance(world.receipt.sender)
+        assert chain.answers_mostly
+    world.first.plan.by_chance(1.0, (Fault.RESET,))
+    with pytest.raises(RpcUnavailable):
+        chain.balance(world.receipt.sender)
+    assert not chain.answers_mostly
+
+
 # --- what two endpoints owe each other -----------------------------------------------------------
 
 
@@ -224,6 +306,20 @@ def test_an_endpoint_that_failed_is_left_until_the_other_fails(world, two):
     time.sleep(0.05)
     two.balance(world.receipt.sender)
     assert world.first.plan.calls["eth_getBalance"]
+
+
+def test_an_endpoint_that_fails_now_and_then_is_identified_once(world, two):
+    two.confirmed_head()
+    for proxy in (world.first, world.second):
+        proxy.plan = FaultPlan()
+    for _ in range(3):
+        for proxy in (world.first, world.second):
+            proxy.plan.schedule("eth_getBalance", Fault.RESET)
+            two.balance(world.receipt.sender)
+            time.sleep(0.02)
+    for proxy in (world.first, world.second):
+        assert proxy.plan.calls["eth_getBalance"] > 3  # both were in use, in turns
+        assert proxy.plan.calls["eth_chainId"] == 0
 
 
 @pytest.fixture

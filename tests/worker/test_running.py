@@ -114,6 +114,46 @@ def test_draining_ends_when_nothing_is_left_to_do(market, model, trained, make_w
     assert report.at(Milestone.ENDED) == (placed.id,)
 
 
+class Patience:
+    """A stop that comes after so many pauses, none of which takes any time."""
+
+    def __init__(self, pauses):
+        self.left, self.seconds = pauses, []
+
+    def is_set(self):
+        return len(self.seconds) >= self.left
+
+    def wait(self, timeout=None):
+        self.seconds.append(timeout)
+        return self.is_set()
+
+
+def test_pauses_grow_only_while_the_endpoint_fails_at_most_calls(
+    make_worker, endpoint, monkeypatch
+):
+    monkeypatch.setattr("modelward.chain.connection._FIRST_PAUSE", 0)
+    worker = make_worker()
+    strange = {
+        "address": f"0x{'ab' * 20}",
+        "blockHash": f"0x{'01' * 32}",
+        "blockNumber": "0x1",
+        "data": "0x",
+        "logIndex": "0x0",
+        "topics": [],
+        "transactionHash": f"0x{'02' * 32}",
+        "transactionIndex": "0x0",
+    }
+    endpoint.faults["eth_getLogs"] = lambda _: {"jsonrpc": "2.0", "id": 1, "result": [strange]}
+    one_bad_answer_a_step = Patience(5)
+    worker._keep_stepping(one_bad_answer_a_step)
+    assert one_bad_answer_a_step.seconds == 5 * [1.0]
+
+    endpoint.faults["*"] = unreachable
+    outage = Patience(5)
+    worker._keep_stepping(outage)
+    assert outage.seconds == [1.0, 2.0, 4.0, 8.0, 16.0]
+
+
 def test_draining_does_not_outlast_an_outage(make_worker, endpoint, monkeypatch):
     monkeypatch.setattr("modelward.chain.connection._FIRST_PAUSE", 0)
     worker = make_worker()

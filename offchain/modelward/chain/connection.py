@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -41,6 +41,11 @@ _SURVEY_SECONDS = 15.0
 """How often the heads of several endpoints are compared."""
 _TOLERATED_LAG = 2
 """Blocks that the endpoint in use may be behind another one."""
+_MOSTLY = 0.5
+_AT_ONCE = 64
+"""Headers asked for in one exchange."""
+_SINGLY_SECONDS = 600.0
+"""How long an endpoint that did not take several requests at once is asked one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +73,19 @@ class Chain:
         names = [safe_url(url) for url in network.urls] or [network.safe_url]
         self._endpoints = Endpoints(
             [
-                Endpoint(names[n % len(names)], provider, network.timeout, _FIRST_PAUSE)
+                Endpoint(
+                    names[n % len(names)],
+                    provider,
+                    network.timeout,
+                    _FIRST_PAUSE,
+                    alone=len(providers) == 1,
+                )
                 for n, provider in enumerate(providers)
             ]
         )
         self._floor: Block | None = None
+        self._newest = 0
+        self._singly_until = 0.0
         self._turns: dict[str, threading.Lock] = {}
 
     @classmethod
@@ -131,6 +144,25 @@ class Chain:
         Raises `RpcUnavailable`, `RpcError`, or `ContractRefused` when a contract reverted.
         """
         repeatable = method.startswith(_REPEATABLE) and method != _SIGNED_BY_NODE
+        answer = self._answer(
+            lambda endpoint: endpoint.ask(method, params),
+            repeatable=repeatable,
+            known=(lambda: self._already_sent(params)) if method == _SEND else None,
+        )
+        if isinstance(answer, RpcFault):
+            raise self._error(answer.error, method)
+        if answer is None and method in NULLABLE:
+            return self._second_opinion(method, params)
+        return answer
+
+    def _answer(
+        self,
+        ask: Callable[[Endpoint], Any],
+        *,
+        repeatable: bool = True,
+        known: Callable[[], Any] | None = None,
+    ) -> Any:
+        """What some endpoint answers. `known` may give the answer where one was lost."""
         attempts = _ATTEMPTS * len(self._endpoints.order) if repeatable else 1
         give_up = time.monotonic() + _ATTEMPTS * self.network.timeout
         while True:
@@ -138,7 +170,7 @@ class Chain:
             try:
                 endpoint.wait_if_asked_to(_LONGEST_PAUSE)
                 self._check(endpoint)
-                answer = endpoint.ask(method, params)
+                return ask(endpoint)
             except Unanswered as failure:
                 attempts -= 1
                 pause = self._endpoints.next().resting - time.monotonic()
@@ -146,14 +178,8 @@ class Chain:
                 if attempts == 0 or pause > _LONGEST_PAUSE or out_of_time:
                     raise self._unavailable(failure.why, endpoint) from failure
                 time.sleep(max(0.0, pause))
-                if method == _SEND and (found := self._already_sent(params)) is not None:
+                if known is not None and (found := known()) is not None:
                     return found
-            else:
-                if isinstance(answer, RpcFault):
-                    raise self._error(answer.error, method)
-                if answer is None and method in NULLABLE:
-                    return self._second_opinion(method, params)
-                return answer
 
     def block(self, block: BlockId) -> Block:
         """The header of a block.
@@ -164,17 +190,35 @@ class Chain:
             raw = self.rpc("eth_getBlockByHash", [to_hex(block), False])
         else:
             raw = self.rpc("eth_getBlockByNumber", [to_block_parameter(block), False])
+            if raw is None and isinstance(block, int) and block <= self._newest:
+                raw = self._block_once_more(block)
         if raw is None:
             shown = to_hex(block) if isinstance(block, bytes) else block
             raise RpcError(f"{self.network.safe_url} has no block {shown}.")
         return self._block(raw)
+
+    def blocks(self, numbers: Sequence[int]) -> list[Block]:
+        """The headers of several blocks, asked for at once where the endpoint takes that.
+
+        Raises what `block` raises.
+        """
+        headers: list[Block] = []
+        for first in range(0, len(numbers), _AT_ONCE):
+            headers += self._blocks(numbers[first : first + _AT_ONCE])
+        return headers
 
     def head(self) -> Block:
         """The newest block."""
         head = self.block("latest")
         if self._endpoints.several and self._is_behind(head):
             head = self.block("latest")
+        self._newest = head.number
         return head
+
+    @property
+    def answers_mostly(self) -> bool:
+        """Whether the endpoint in use has answered most of what it was asked lately."""
+        return self._endpoints.current.score > _MOSTLY
 
     def confirmed_head(self) -> Block:
         """The newest block that counts as confirmed on this network.
@@ -232,6 +276,31 @@ class Chain:
         """The lock that whoever uses the next nonce of `address` holds."""
         return self._turns.setdefault(address, threading.Lock())
 
+    def _blocks(self, numbers: Sequence[int]) -> list[Block]:
+        if len(numbers) == 1 or time.monotonic() < self._singly_until:
+            return [self.block(number) for number in numbers]
+        method, params = "eth_getBlockByNumber", [[hex(number), False] for number in numbers]
+        try:
+            answers = self._answer(lambda endpoint: endpoint.ask_each(method, params))
+        except RpcUnavailable:
+            answers = None
+        if not isinstance(answers, list) or any(isinstance(each, RpcFault) for each in answers):
+            headers = [self.block(number) for number in numbers]
+            self._singly_until = time.monotonic() + _SINGLY_SECONDS
+            return headers
+        return [
+            self.block(number) if raw is None else self._block(raw)
+            for number, raw in zip(numbers, answers, strict=True)
+        ]
+
+    def _block_once_more(self, number: int) -> Any:
+        """A block below one that was there: one node of several behind a URL may lack it."""
+        for _ in range(_ATTEMPTS - 1):
+            raw = self.rpc("eth_getBlockByNumber", [hex(number), False])
+            if raw is not None:
+                return raw
+        return None
+
     def _tagged(self, tag: str) -> Block:
         try:
             raw = self.rpc("eth_getBlockByNumber", [tag, False])
@@ -288,6 +357,18 @@ class Chain:
         """
         if endpoint.checked or not self._endpoints.several:
             return
+        if not endpoint.identified:
+            self._identify(endpoint)
+        if self._floor is not None:
+            number = hex(self._floor.number)
+            there = self._plainly(endpoint, "eth_getBlockByNumber", number, False)
+            if there is None or there["hash"] != to_hex(self._floor.hash):
+                where = "behind" if there is None else "on another branch than"
+                raise endpoint.is_elsewhere(f"it is {where} what was confirmed before")
+        endpoint.checked = True
+
+    def _identify(self, endpoint: Endpoint) -> None:
+        """Make sure that an endpoint is on this chain. Raises `Unanswered`."""
         chain_id = quantity(self._plainly(endpoint, "eth_chainId"))
         if chain_id != self.network.chain_id:
             raise endpoint.is_on_another_chain(
@@ -297,14 +378,7 @@ class Chain:
         found = bytes.fromhex(genesis["hash"][2:]) if genesis else b""
         if self.__dict__.setdefault("genesis_hash", found) != found or not genesis:
             raise endpoint.is_on_another_chain("its chain has another genesis")
-        if self._floor is not None:
-            number = hex(self._floor.number)
-            there = self._plainly(endpoint, "eth_getBlockByNumber", number, False)
-            if there is None or there["hash"] != to_hex(self._floor.hash):
-                endpoint.failed()
-                where = "behind" if there is None else "on another branch than"
-                raise Unanswered(f"it is {where} what was confirmed before")
-        endpoint.checked = True
+        endpoint.identified = True
 
     def _plainly(self, endpoint: Endpoint, method: str, *params: Any) -> Any:
         answer = endpoint.ask(method, params)

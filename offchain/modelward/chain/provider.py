@@ -58,14 +58,30 @@ class HttpProvider(HTTPProvider):
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """Send one request and return the JSON-RPC answer to it."""
-        identity = next(self.request_counter)
-        request = {"jsonrpc": "2.0", "id": identity, "method": method, "params": params}
+        request = self._request(method, params)
         answer = self._post(method, json.dumps(request).encode())
-        if not isinstance(answer, dict) or ("result" in answer) == bool(answer.get("error")):
-            raise BadAnswer("the answer is not JSON-RPC")
-        if answer.get("id") != identity and not (answer.get("id") is None and "error" in answer):
-            raise BadAnswer("the answer belongs to another request")
-        return answer  # type: ignore[return-value]
+        return _answer_to(request["id"], answer)
+
+    def make_batch_request(
+        self, requests: list[tuple[RPCEndpoint, Any]]
+    ) -> list[RPCResponse] | RPCResponse:
+        """Send several at once and return the answers in their order, or an error to them all."""
+        batch = [self._request(method, params) for method, params in requests]
+        answers = self._post(requests[0][0], json.dumps(batch).encode())
+        if isinstance(answers, dict) and "error" in answers:
+            return answers  # type: ignore[return-value]
+        if not isinstance(answers, list) or not all(isinstance(each, dict) for each in answers):
+            raise BadAnswer("the answer to several requests is not JSON-RPC")
+        by_identity = {str(answer.get("id")): answer for answer in answers}
+        if len(answers) != len(batch) or len(by_identity) != len(batch):
+            raise BadAnswer("not every request was answered once")
+        return [
+            _answer_to(request["id"], by_identity.get(str(request["id"]), {})) for request in batch
+        ]
+
+    def _request(self, method: RPCEndpoint, params: Any) -> dict[str, Any]:
+        identity = next(self.request_counter)
+        return {"jsonrpc": "2.0", "id": identity, "method": method, "params": params}
 
     def _post(self, method: RPCEndpoint, body: bytes) -> Any:
         try:
@@ -83,6 +99,14 @@ class HttpProvider(HTTPProvider):
             return _parsed(raw)
         except ValueError as error:
             raise BadAnswer("the answer is not JSON") from error
+
+
+def _answer_to(identity: int | None, answer: Any) -> RPCResponse:
+    if not isinstance(answer, dict) or ("result" in answer) == bool(answer.get("error")):
+        raise BadAnswer("the answer is not JSON-RPC")
+    if answer.get("id") != identity and not (answer.get("id") is None and "error" in answer):
+        raise BadAnswer("the answer belongs to another request")
+    return answer  # type: ignore[return-value]
 
 
 def _parsed(raw: bytes) -> Any:

@@ -19,6 +19,8 @@ from modelward.journal import Journal, State
 from modelward.terms import RequestId, RequestStatus, frame_clear_output
 
 End = InferenceFulfilled | InferenceRefused | InferenceRefunded
+LIFE = (InferenceRequested, InferenceFulfilled, InferenceRefused, InferenceRefunded)
+"""The events of a request's life."""
 
 
 @dataclass(slots=True)
@@ -32,11 +34,10 @@ class ChainTruth:
     def of(cls, site: Site) -> ChainTruth:
         """Read it from the node itself."""
         truth = cls()
-        kinds = (InferenceRequested, InferenceFulfilled, InferenceRefused, InferenceRefunded)
-        for event in site.events(*kinds):
+        for event in site.events(*LIFE):
             if isinstance(event, InferenceRequested):
                 truth.placed.add(event.request_id)
-            elif isinstance(event, InferenceFulfilled | InferenceRefused | InferenceRefunded):
+            elif isinstance(event, End):
                 truth.ends[event.request_id].append(event)
         return truth
 

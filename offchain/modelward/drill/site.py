@@ -172,11 +172,15 @@ class Site:
             entry["raw"] = bytes.fromhex(text[2:])
         return found
 
-    def events(self, *kinds: type[Event]) -> tuple[Event, ...]:
-        """What the escrow said in this episode."""
+    def events(
+        self, *kinds: type[Event], first: int | None = None, last: int | None = None
+    ) -> tuple[Event, ...]:
+        """What the escrow said in this episode, or in some blocks of it."""
         escrow = self.deployment.escrow
         reader = EventReader(self.chain, {escrow.address: escrow.name}, kinds)
-        return reader.read_all(self.first_block, self.head)
+        return reader.read_all(
+            self.first_block if first is None else first, self.head if last is None else last
+        )
 
     @contextmanager
     def bundle_hidden(self) -> Iterator[None]:

@@ -158,10 +158,10 @@ class Intake:
         """
         numbers = {event.block_number for event in part.events} | {part.last}
         numbers.update(range(max(part.first, confirmed.number - WATCHED + 1), part.last + 1))
-        headers = {
-            number: confirmed if number == confirmed.number else self._chain.block(number)
-            for number in sorted(numbers)
-        }
+        wanted = sorted(numbers - {confirmed.number})
+        headers = dict(zip(wanted, self._chain.blocks(wanted), strict=True))
+        if confirmed.number in numbers:
+            headers[confirmed.number] = confirmed
         linked = {} if cursor is None else {cursor.number: cursor.hash}
         linked |= {number: header.hash for number, header in headers.items()}
         changed = any(

@@ -21,6 +21,7 @@ from modelward.errors import (
     JournalUnavailable,
     ReorganisedTooDeep,
     RpcError,
+    RpcUnavailable,
     SandboxUnavailable,
     Superseded,
     Unavailable,
@@ -249,7 +250,7 @@ class Worker:
 
         Then, for at most `patience` seconds, what is being computed is finished, sent and waited
         for until it is mined; the rest stays in the journal as it is. Infrastructure that fails is
-        waited for, ever longer up to half a minute.
+        waited for: ever longer up to half a minute, unless an endpoint answers most of the time.
 
         Raises `ReorganisedTooDeep` or `JournalUnavailable`.
         """
@@ -292,7 +293,10 @@ class Worker:
                 self.vitals.failed(error.message)
                 _log.warning("%s Trying again in %g s.", error.message, pause)
                 stop.wait(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                if isinstance(error, RpcUnavailable) and self.chain.answers_mostly:
+                    pause = _FIRST_PAUSE  # what failed was one call of many
+                else:
+                    pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
             pause = _FIRST_PAUSE
             if only_while and not self._under_way(*only_while):

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
+from statistics import median
 from typing import Final
 
-from modelward.drill.audit import ChainTruth, audit
+from modelward.chain.events import InferenceRequested
+from modelward.drill.audit import LIFE, End, audit
 from modelward.drill.crew import hired
 from modelward.drill.faults import RPC_FAULTS, Fault
 from modelward.drill.findings import Findings
 from modelward.drill.processes import employed
 from modelward.drill.scenarios.reorganisations import reorganise
 from modelward.drill.site import Placed, Site
+from modelward.terms import RequestId
 
 CONFIRMATIONS: Final = 4
 _FAULTS: Final = (
@@ -28,12 +31,14 @@ _FAULTS: Final = (
     Fault.UNDERPRICED,
 )
 _RATE: Final = 0.2
-_OPEN_AT_ONCE: Final = 64
+_OPEN_AT_ONCE: Final = 512
+_AT_ONCE: Final = 32
+"""Most requests placed between two blocks."""
 _DEATHS: Final = 3
 _SECONDS: Final = 300.0
-_SECONDS_A_REQUEST: Final = 10.0
-_MEMORY_GROWTH: Final = 64 << 20
-"""Bytes by which a worker may have grown between a third of the soak and its end."""
+_SECONDS_A_REQUEST: Final = 1.0
+_MEMORY_GROWTH: Final = 32 << 20
+"""Bytes by which a worker may have grown between the first and the last third of its life."""
 
 
 def soak(requests: int) -> Callable[[Site, int], Findings]:
@@ -54,6 +59,7 @@ class _Soak:
         self._random = random
         self._requests = requests
         self._placed: list[Placed] = []
+        self._standing = _Standing(site)
         self._journal = site.folder / "soak.sqlite"
         self._found = Findings()
         self._memory: list[int] = []
@@ -65,7 +71,7 @@ class _Soak:
             third = self._requests // 3
             for death in range(1, _DEATHS + 1):
                 self._work_until(third * death // _DEATHS, give_up)
-            self._work_until(self._requests, give_up, measured=True)
+            self._work_until(self._requests, give_up, to_the_end=True)
             site.plan.clear()
             found.counts["faults met"] = sum(site.plan.met.values())
             found.demand(crew.finish(), "the worker did not come to an end within 60 s")
@@ -73,22 +79,24 @@ class _Soak:
         self._check_memory()
         return found
 
-    def _work_until(self, requests: int, give_up: float, *, measured: bool = False) -> None:
-        """Employ a worker until so many requests were placed and all have ended, and kill it."""
+    def _work_until(self, requests: int, give_up: float, *, to_the_end: bool = False) -> None:
+        """Employ a worker until so many requests have ended, and kill it.
+
+        What it was at is left to the next one, unless it works `to_the_end`.
+        """
         site, random = self._site, self._random
         with ExitStack() as stack:
             process = stack.enter_context(employed(site, self._journal))
             while time.monotonic() < give_up:
-                open_now = self._open()
-                if len(self._placed) >= requests and not open_now:
+                standing = self._standing
+                standing.look()
+                if standing.ended >= requests and not (to_the_end and standing.open):
                     return
-                if len(self._placed) < requests and len(open_now) < _OPEN_AT_ONCE:
-                    for _ in range(min(random.randint(1, 8), requests - len(self._placed))):
-                        self._placed.append(site.place(random, lifetime=86_400))
+                self._place(min(random.randint(1, _AT_ONCE), standing.room(self._requests)))
                 site.mine(random.randint(1, 2))
                 if random.random() < 0.05:
                     reorganise(site, random, self._placed, random.randint(1, CONFIRMATIONS - 1))
-                if measured:
+                if to_the_end:
                     self._memory.append(_memory_of(process.pid or 0))
                 if not process.is_alive():
                     self._found.violations.append(f"a worker ended with {process.exitcode}")
@@ -96,18 +104,56 @@ class _Soak:
                 time.sleep(0.1)
             self._found.violations.append("requests were not answered in time")
 
-    def _open(self) -> list[Placed]:
-        truth = ChainTruth.of(self._site)
-        return [e for e in self._placed if e.id in truth.placed and e.id not in truth.ends]
+    def _place(self, count: int) -> None:
+        first = self._site.requester.next_nonce()
+        for nonce in range(first, first + count):
+            self._placed.append(self._site.place(self._random, nonce=nonce, lifetime=86_400))
 
     def _check_memory(self) -> None:
-        if not self._memory:
+        third = len(self._memory) // 3
+        if not third:
             return
-        early, late = self._memory[len(self._memory) // 3], self._memory[-1]
-        self._found.counts["memory at a third, MiB"] = early >> 20
-        self._found.counts["memory at the end, MiB"] = late >> 20
-        grown = late - early
+        early, late = median(self._memory[:third]), median(self._memory[-third:])
+        self._found.counts["memory in the first third, MiB"] = int(early) >> 20
+        self._found.counts["memory in the last third, MiB"] = int(late) >> 20
+        grown = int(late - early)
         self._found.demand(grown < _MEMORY_GROWTH, f"the worker grew by {grown >> 20} MiB")
+
+
+class _Standing:
+    """Which requests the chain holds: those `open`, and how many `ended`. Blocks that no
+    reorganisation reaches are read once."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._first = site.first_block
+        self._settled: set[RequestId] = set()
+        self._ended = 0
+        self.open: set[RequestId] = set()
+        self.ended = 0
+
+    def look(self) -> None:
+        """Read what is new."""
+        head = self._site.head
+        settled = max(self._first, head - CONFIRMATIONS + 1)
+        self._ended += self._follow(self._settled, self._first, settled - 1)
+        self._first = settled
+        self.open = set(self._settled)
+        self.ended = self._ended + self._follow(self.open, settled, head)
+
+    def room(self, requests: int) -> int:
+        """How many more to place, for so many in all."""
+        return max(0, min(requests - self.ended - len(self.open), _OPEN_AT_ONCE - len(self.open)))
+
+    def _follow(self, open_requests: set[RequestId], first: int, last: int) -> int:
+        ended = 0
+        for event in self._site.events(*LIFE, first=first, last=last):
+            if isinstance(event, InferenceRequested):
+                open_requests.add(event.request_id)
+            elif isinstance(event, End) and event.request_id in open_requests:
+                open_requests.remove(event.request_id)
+                ended += 1
+        return ended
 
 
 def _memory_of(process_id: int) -> int:

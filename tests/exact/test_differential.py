@@ -11,7 +11,16 @@ import pytest
 
 from modelward.models.exact import reference
 from modelward.models.exact.batch import INPUT_TYPES, BatchRunner
-from modelward.models.exact.program import LayerProgram, Scores, TreeProgram, load_program
+from modelward.models.exact.program import (
+    Activation,
+    Decision,
+    Encoding,
+    Layer,
+    LayerProgram,
+    Scores,
+    TreeProgram,
+    load_program,
+)
 from modelward.models.exact.single import single_runner
 from tests.exact.random_programs import random_inputs, random_program
 
@@ -44,6 +53,26 @@ def test_every_kind_of_program_was_compared(compared):
     assert {kind for kind, _, _ in compared} == {LayerProgram.__name__, TreeProgram.__name__}
     assert {scores for _, _, scores in compared} == {scores.name for scores in Scores}
     assert min(compared.values()) >= PROGRAMS // 200
+
+
+@pytest.mark.parametrize("activation", Activation)
+@pytest.mark.parametrize("shift", [21, 32, 44])
+def test_a_sum_next_to_a_whole_number_is_rounded_the_right_way(shift, activation):
+    """Such sums differ in the last bit only, which binary64 loses at the larger shifts."""
+    random = Random(shift)
+    weights = tuple((random.choice((1, -1)) << shift - 20) * 3**k for k in range(4))
+    biases = tuple((k << shift) - (1 << shift - 1) + off for k in (0, 5) for off in (-1, 0, 1))
+    hidden = Layer((weights,) * len(biases), biases, shift, activation)
+    outputs = Layer(tuple((1 << i,) * 6 for i in range(6)), (0,) * 6, 0, Activation.IDENTITY)
+    program = LayerProgram(
+        Encoding.UNITS, Decision.LARGEST, Scores.SCALED, 0, 4, 6, (hidden, outputs)
+    )
+    rows = [[random.getrandbits(12) << 20 for _ in range(4)] for _ in range(200)]
+    expected = [reference.run(program, row) for row in rows]
+    labels, scores = BatchRunner(program).run(np.asarray(rows, np.uint32))
+    assert list(zip(labels.tolist(), scores.tolist(), strict=True)) == expected
+    run = single_runner(program)
+    assert [run(row) for row in rows] == expected
 
 
 @pytest.mark.parametrize("rows", [0, 1, 8_191, 8_192, 8_193])

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelward.errors import InvalidBundle, NoExactProgram
 from modelward.models.exact.inputs import InputEncoding, decode_numbers
-from modelward.models.exact.program import Decision, Program, Scores
+from modelward.models.exact.program import Decision, LayerProgram, Program, Scores
 from modelward.models.output import OutputSpec, encode_units
 from modelward.models.schema import InputSchema
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from modelward.models.exact.single import Answer
 
 _FEW_ROWS = 16
 """Up to so many rows are faster one by one."""
@@ -60,12 +62,16 @@ class ProgramRunner:
 
     def __init__(self, program: Program, schema: InputSchema) -> None:
         from modelward.models.exact.batch import INPUT_TYPES, BatchRunner
-        from modelward.models.exact.single import single_runner
+        from modelward.models.exact.single import column_runner, single_runner
 
         self.encoding = InputEncoding(schema, program.encoding)
         self._type = INPUT_TYPES[program.encoding]
         self._batch = BatchRunner(program)
         self._single = single_runner(program)
+        self._read: Callable[[Sequence[float]], Any] = self.encoding.quantise
+        self._answer: Callable[[Any], Answer] = self._single
+        if isinstance(program, LayerProgram):
+            self._read, self._answer = self.encoding.column, column_runner(program)
 
     def decode(self, canonical_input: bytes) -> tuple[int, ...]:
         """The numbers of a canonical input; `InvalidInput` if it is none of this model's."""
@@ -83,12 +89,19 @@ class ProgramRunner:
         for label, units in zip(labels.tolist(), scores.tolist(), strict=True):
             yield encode_units(label, units)
 
+    def run_row(self, row: Sequence[float]) -> Answer:
+        """The label's index and the scores, in units, for a row of values.
+
+        `InvalidInput` for a value outside its column's declared range.
+        """
+        return self._answer(self._read(row))
+
     def run_table(self, table: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Label indices and scores, in units, for a table of values within the declared ranges."""
+        """The same for each row of a table of values."""
         import numpy as np
 
         values = np.asarray(table, dtype=np.float64)
-        return self._batch.run(self.encoding.quantise_table(values))
+        return self._batch.run_checked(self.encoding.numbers(values))
 
 
 class ProgramEstimator:

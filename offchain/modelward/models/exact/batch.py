@@ -1,12 +1,14 @@
 """Run a program on many rows with NumPy, to the integers `reference` gives.
 
-Products of whole numbers are summed by float64 BLAS, which is fast and exact here whatever its
-kernel, its order of summation and its threads do: weights are split into digits so small that no
-partial sum can reach 2^53. Everything else is 64-bit integers, whose range is checked beforehand.
+Products of whole numbers are summed by float64 BLAS, which is fast. Where a sum's rounding could
+change a result, whatever BLAS's kernel, its order of summation and its threads do, it is made once
+more from weights split into digits so small that no partial sum can reach 2^53, which is exact.
+Everything else is 64-bit integers, whose range is checked beforehand.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +39,12 @@ INPUT_TYPES: dict[Encoding, npt.DTypeLike] = {
 
 _EXACT_FLOAT = 2**53
 _LARGEST = 2**63 - 1
+_NUMBERS_AT_ONCE = 2**16
+"""Half a mebibyte: what is larger, memory allocation may get from the system each time anew."""
 _MOST_MASKED_LEAVES = 64
+_ZERO = np.zeros(())
+_MOST_IN_DOUBT = 1 / 64
+"""The share of rows that may have to be run twice, were their sums spread evenly."""
 
 
 class BatchRunner:
@@ -60,114 +67,157 @@ class BatchRunner:
             self.program.features,
         ):
             raise TypeError(f"not an input of this program: {inputs.dtype} of {inputs.shape}")
-        labels: Integers = np.empty(len(inputs), np.int64)
-        scores: Integers = np.empty((len(inputs), self.program.score_count), np.int64)
+        return self.run_checked(inputs)
+
+    def run_checked(self, inputs: npt.NDArray[Any]) -> tuple[Integers, Integers]:
+        """As `run`, for what `InputEncoding.numbers` made of a table: units may be binary64."""
+        program = self.program
+        outputs: Integers = np.empty((program.outputs, len(inputs)), np.int64)
         size = self._outputs.block
         for start in range(0, len(inputs), size):
             block = slice(start, start + size)
-            labels[block], scores[block] = self._run(inputs[block])
-        return labels, scores
-
-    def _run(self, inputs: npt.NDArray[Any]) -> tuple[Integers, Integers]:
-        program = self.program
-        outputs = self._outputs(inputs)
-        labels = _labels(program.decision, outputs)
+            outputs[:, block] = self._outputs(inputs[block])
+        labels = _labels(program.decision, outputs.T)
         if isinstance(program, TreeProgram):
             if program.scores is Scores.SHARES:
-                return labels, _shares(program, outputs)
+                return labels, _shares(program, outputs.T)
             outputs = (outputs + program.divisor // 2) // program.divisor
-        return labels, _scores(program, outputs)
+        return labels, _scores(program, outputs.T)
 
 
 # --- layers --------------------------------------------------------------------------------------
 
 
 class _Network:
-    block = 2048
-    """Rows at once: few enough for their sums to stay in a cache."""
-
     def __init__(self, program: LayerProgram) -> None:
-        largest_inputs = [LARGEST_UNIT]
-        for layer, bound in zip(program.layers, program.bounds, strict=True):
-            squashed = layer.activation > Activation.RELU
-            largest_inputs.append(reference.ONE_FRACTION if squashed else bound)
-        self._steps = [
-            _FloatStep.of(layer, largest, bound) or _IntegerStep.of(layer, largest, bound)
-            for layer, largest, bound in zip(
-                program.layers, largest_inputs[:-1], program.bounds, strict=True
-            )
-        ]
+        widest = max(program.features, *(len(layer.biases) for layer in program.layers))
+        self.block = max(_NUMBERS_AT_ONCE // widest, 1)
+        self._steps = [RoundedStep.of(*each) or exact_step(*each) for each in bounded(program)]
 
-    def __call__(self, inputs: npt.NDArray[Any]) -> Integers:
-        values: npt.NDArray[Any] = inputs.T
+    def __call__(self, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        values: npt.NDArray[Any] = inputs.astype(np.float64, copy=False).T
         for step in self._steps:
             values = step(values)
-        return values.T.astype(np.int64, copy=False)
+        return values
+
+
+def bounded(program: LayerProgram) -> Iterator[tuple[Layer, int, int]]:
+    """Each layer with the largest magnitude that comes in, and before its activation."""
+    largest = LARGEST_UNIT
+    for layer, bound in zip(program.layers, program.bounds, strict=True):
+        yield layer, largest, bound
+        largest = reference.ONE_FRACTION if layer.activation > Activation.RELU else bound
+
+
+def exact_step(layer: Layer, largest_input: int, bound: int) -> FloatStep | IntegerStep:
+    """What takes the values of rows, one a column, through a layer."""
+    return FloatStep.of(layer, largest_input, bound) or IntegerStep.of(layer, largest_input, bound)
 
 
 @dataclass(frozen=True)
-class _FloatStep:
-    """One layer whose every sum is a whole number below 2^53, so that binary64 holds it exactly.
+class RoundedStep:
+    """One layer with rounded sums: those too close to a whole number are made anew, exactly.
 
-    `weights` are digits in base 2^bits, the lowest first, one above the other, and in the last
-    column the bias; `scales` is what each digit's sum is multiplied by before it is rounded down.
+    The rounded sum of n products is off by at most n u / (1 - n u) times the sum of their sizes,
+    u = 2^-53, in whatever order and with however many fused multiplications it is made. `error`
+    bounds that together with the rounding of the bias, and is in `offsets`, so that what is in
+    doubt lies less than two errors above a whole number.
     """
 
     weights: npt.NDArray[np.float64]
-    scales: tuple[float, ...]
-    activation: Activation
+    offsets: npt.NDArray[np.float64]
+    error: float
+    exactly: FloatStep | IntegerStep
 
     @classmethod
-    def of(cls, layer: Layer, largest_input: int, bound: int) -> _FloatStep | None:
-        """None where a sum could be too large."""
-        bits, digits = _digits(
-            np.asarray(layer.weights, dtype=np.int64), 8 * layer.weight_bytes, largest_input
-        )
-        places = bits * (len(digits) - 1)
-        if layer.shift < places or (bound + 1) << layer.shift - places > _EXACT_FLOAT - 2**32:
+    def of(cls, layer: Layer, largest_input: int, bound: int) -> RoundedStep | None:
+        """None where too many rows would be in doubt."""
+        unit = 2.0**-layer.shift
+        error = (len(layer.weights[0]) + 4) * 2.0**-52 * (bound + 1)
+        if 2 * error * len(layer.biases) > _MOST_IN_DOUBT:
             return None
-        offsets = [bias + ((1 << layer.shift) >> 1) for bias in layer.biases]
-        columns = []
-        for _ in digits[1:]:
-            columns.append([offset & (1 << bits) - 1 for offset in offsets])
-            offsets = [offset >> bits for offset in offsets]
-        columns.append(offsets)
-        largest = [
-            int(np.abs(digit).sum(axis=1).max()) * largest_input + max(map(abs, column)) + 2**32
-            for digit, column in zip(digits, columns, strict=True)
-        ]
-        if max(largest) >= _EXACT_FLOAT:
-            return None
-        weights = np.concatenate(
-            [np.c_[digit, column] for digit, column in zip(digits, columns, strict=True)]
+        rounding = (1 << layer.shift) >> 1
+        biases = np.asarray([[float(bias + rounding)] for bias in layer.biases])
+        return cls(
+            weights=np.asarray(layer.weights, np.float64) * unit,
+            offsets=biases * unit + error,
+            error=error,
+            exactly=exact_step(layer, largest_input, bound),
         )
-        scales = [2.0**-bits] * (len(digits) - 1) + [2.0 ** (places - layer.shift)]
-        return cls(weights.astype(np.float64), tuple(scales), layer.activation)
 
     def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        count, rows = len(self.scales), values.shape[1]
-        neurons = len(self.weights) // count
-        inputs = np.empty((len(values) + 1, rows))
-        inputs[:-1] = values
-        inputs[-1] = 1.0
-        sums = self.weights @ inputs
-        total = sums[:neurons]
-        for number, scale in enumerate(self.scales):
-            if number:
-                digit = sums[number * neurons : (number + 1) * neurons]
-                digit += total
-                total = digit
-            total *= scale
-            np.floor(total, out=total)
-        if self.activation is Activation.RELU:
-            np.maximum(total, 0.0, out=total)
-        elif self.activation is not Activation.IDENTITY:
-            total = _activated(self.activation, total.astype(np.int64)).astype(np.float64)
+        """What comes out of the layer, one column a row."""
+        sums = self.weights.dot(values)
+        sums += self.offsets
+        total: npt.NDArray[np.float64] = np.floor(sums)
+        sums -= total
+        in_doubt = np.flatnonzero(sums.min(axis=0) <= 2 * self.error)
+        total = _activated_floats(self.exactly.activation, total)
+        if len(in_doubt):
+            total[:, in_doubt] = self.exactly(values[:, in_doubt])
         return total
 
 
 @dataclass(frozen=True)
-class _IntegerStep:
+class FloatStep:
+    """One layer whose every sum is a whole number below 2^53, so that binary64 holds it exactly.
+
+    `weights` are digits in base 2^bits, the lowest first, one above the other, and `offsets` those
+    of the biases. The lowest digit's sum, and then each higher one's with what the one below it
+    carries, is multiplied by its scale, a power of two, and rounded down; `higher` are the latter's
+    places and scales, the lowest digit's scale is in its weights.
+    """
+
+    weights: npt.NDArray[np.float64]
+    offsets: npt.NDArray[np.float64]
+    lowest: slice
+    higher: tuple[tuple[slice, npt.NDArray[np.float64]], ...]
+    activation: Activation
+
+    @classmethod
+    def of(cls, layer: Layer, largest_input: int, bound: int) -> FloatStep | None:
+        """None where a sum could be too large."""
+        bits, digits = exact_digits(layer, largest_input)
+        places = bits * (len(digits) - 1)
+        if layer.shift < places or (bound + 1) << layer.shift - places > _EXACT_FLOAT - 2**32:
+            return None
+        biases = [bias + ((1 << layer.shift) >> 1) for bias in layer.biases]
+        offsets = []
+        for _ in digits[1:]:
+            offsets.append([bias & (1 << bits) - 1 for bias in biases])
+            biases = [bias >> bits for bias in biases]
+        offsets.append(biases)
+        largest = [
+            int(np.abs(digit).sum(axis=1).max()) * largest_input + max(map(abs, offset)) + 2**32
+            for digit, offset in zip(digits, offsets, strict=True)
+        ]
+        if max(largest) >= _EXACT_FLOAT:
+            return None
+        scales = [2.0**-bits] * (len(digits) - 1) + [2.0 ** (places - layer.shift)]
+        weights = np.concatenate(digits).astype(np.float64)
+        column = np.asarray(offsets, np.float64).reshape(-1, 1)
+        lowest, *higher = (slice(at, at + len(biases)) for at in range(0, len(column), len(biases)))
+        weights[lowest] *= scales[0]
+        column[lowest] *= scales[0]
+        pairs = tuple(zip(higher, map(np.asarray, scales[1:]), strict=True))
+        return cls(weights, column, lowest, pairs, layer.activation)
+
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """What comes out of the layer, one column a row."""
+        sums = self.weights.dot(values)
+        sums += self.offsets
+        total: npt.NDArray[np.float64] = sums[self.lowest]
+        np.floor(total, total)
+        for place, scale in self.higher:
+            digit = sums[place]
+            digit += total
+            digit *= scale
+            total = np.floor(digit, digit)
+        return _activated_floats(self.activation, total)
+
+
+@dataclass(frozen=True)
+class IntegerStep:
     """One layer: weights as digits in base 2^bits, the lowest first, side by side."""
 
     weights: npt.NDArray[np.float64]
@@ -178,9 +228,9 @@ class _IntegerStep:
     layer: Layer | None
 
     @classmethod
-    def of(cls, layer: Layer, largest_input: int, bound: int) -> _IntegerStep:
-        weights = np.asarray(layer.weights, dtype=np.int64)
-        bits, digits = _digits(weights, 8 * layer.weight_bytes, largest_input)
+    def of(cls, layer: Layer, largest_input: int, bound: int) -> IntegerStep:
+        """Of any layer a program may have."""
+        bits, digits = exact_digits(layer, largest_input)
         rounding = (1 << layer.shift) >> 1
         offsets = [bias + rounding for bias in layer.biases]
         parts = []
@@ -202,6 +252,7 @@ class _IntegerStep:
         )
 
     def __call__(self, values: npt.NDArray[Any]) -> Integers:
+        """What comes out of the layer, one column a row."""
         if self.layer is not None:
             return _activated(self.activation, _slowly(self.layer, values.T).T)
         count = len(self.offsets)
@@ -222,12 +273,13 @@ class _IntegerStep:
         return _activated(self.activation, total)
 
 
-def _digits(weights: Integers, weight_bits: int, largest_input: int) -> tuple[int, list[Integers]]:
+def exact_digits(layer: Layer, largest_input: int) -> tuple[int, list[Integers]]:
     """Bits, and the weights' digits in base 2^bits, the largest whose sums stay exact.
 
     The lowest digit comes first; each is from -2^(bits-1) to 2^(bits-1) - 1.
     """
-    for bits in range(weight_bits, 0, -1):
+    weights = np.asarray(layer.weights, dtype=np.int64)
+    for bits in range(8 * layer.weight_bytes, 0, -1):
         digits, rest = [], weights
         while True:
             digit = ((rest + (1 << bits - 1)) & ((1 << bits) - 1)) - (1 << bits - 1)
@@ -249,6 +301,18 @@ def _slowly(layer: Layer, values: npt.NDArray[Any]) -> Integers:
     sums: npt.NDArray[Any] = values.astype(np.int64).astype(object) @ weights.T + biases + rounding
     shifted: Integers = (sums >> layer.shift).astype(np.int64)
     return shifted
+
+
+def _activated_floats(
+    activation: Activation, values: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """The same for whole numbers in binary64, which may be overwritten."""
+    if activation is Activation.IDENTITY:
+        return values
+    if activation is Activation.RELU:
+        zeros = _ZERO if values.shape[1] == 1 else np.zeros(values.shape)  # the faster of two
+        return np.maximum(values, zeros, out=values)
+    return _activated(activation, values.astype(np.int64)).astype(np.float64)
 
 
 def _activated(activation: Activation, values: Integers) -> Integers:
@@ -309,7 +373,7 @@ class _Forest:
                 sums += self._leaves[entries].T
             else:
                 sums[number % outputs] += self._leaves[entries]
-        return sums.T
+        return sums
 
 
 class _MaskedTree:

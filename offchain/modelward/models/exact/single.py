@@ -1,58 +1,64 @@
-"""Run a program on one row, with less overhead than NumPy has for it.
-
-A layer's weights for one input are packed into one large integer, 128 bits a neuron, so that one
-multiplication serves all neurons. Accumulators are scaled for the shift to end at the upper half of
-their 128 bits, and offset by 2^127 to keep them from borrowing from each other.
-"""
+"""Run a program on one row, as `batch` runs it on many, with as few steps as NumPy takes."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from functools import partial
-from operator import mul
+from operator import lshift
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from modelward.models.exact import reference
-from modelward.models.exact.batch import INPUT_TYPES, BatchRunner
-from modelward.models.exact.program import (
-    Activation,
-    Decision,
-    Layer,
-    LayerProgram,
-    Program,
-    Scores,
-)
+from modelward.models.exact.batch import bounded, exact_digits, exact_step
+from modelward.models.exact.program import Decision, Layer, LayerProgram, Program, Scores
 
-_LANE_BYTES = 16
-_MIDDLE = 1 << 63
-_MOST_PACKED_WEIGHTS = 1 << 18
-
-Run = Callable[[Sequence[int]], tuple[int, list[int]]]
+Answer = tuple[int, list[int]]
+Run = Callable[[Sequence[int]], Answer]
 
 
 def single_runner(program: Program) -> Run:
     """A function that gives for one quantised row what `reference.run` gives."""
     if not isinstance(program, LayerProgram):
         return partial(reference.run, program)
-    if sum(len(row) for layer in program.layers for row in layer.weights) > _MOST_PACKED_WEIGHTS:
-        return _through_batch(program)
-    layers = [_packed_layer(layer) for layer in program.layers]
-    finish = _finish(program)
-    if len(layers) == 1:
-        (only,) = layers
-        return lambda inputs: finish(only(inputs))
-    first, *others = layers
+    run = column_runner(program)
+    return lambda numbers: run(np.array(numbers, np.float64).reshape(-1, 1))
 
-    def run(inputs: Sequence[int]) -> tuple[int, list[int]]:
-        values = first(inputs)
-        for layer in others:
-            values = layer(values)
-        return finish(values)
+
+def column_runner(program: LayerProgram) -> Callable[[npt.NDArray[np.float64]], Answer]:
+    """The same for units in binary64, of the shape (features, 1)."""
+    *hidden, (layer, largest, _) = bounded(program)
+    steps = [exact_step(*each) for each in hidden]
+    last, finish = _last_layer(layer, largest), _finish(program)
+
+    def run(units: npt.NDArray[np.float64]) -> Answer:
+        values: npt.NDArray[Any] = units
+        for step in steps:
+            values = step(values)
+        return finish(last(values))
 
     return run
 
 
-def _finish(program: Program) -> Callable[[Sequence[int]], tuple[int, list[int]]]:
+def _last_layer(layer: Layer, largest: int) -> Callable[[npt.NDArray[Any]], list[int]]:
+    """A layer whose sums, few as they are, Python's integers put together."""
+    bits, digits = exact_digits(layer, largest)
+    weights, neurons = np.concatenate(digits).astype(np.float64), len(layer.biases)
+    places, shift = [bits * number for number in range(len(digits))], layer.shift
+    offsets = [bias + ((1 << shift) >> 1) for bias in layer.biases]
+
+    def run(values: npt.NDArray[Any]) -> list[int]:
+        sums = [int(part) for part in weights.dot(values).ravel().tolist()]
+        return [
+            sum(map(lshift, sums[at::neurons], places), offset) >> shift
+            for at, offset in enumerate(offsets)
+        ]
+
+    return run
+
+
+def _finish(program: Program) -> Callable[[Sequence[int]], Answer]:
     """What `reference.decide` and `reference.score` make of the outputs."""
     if program.scores is not Scores.EXPONENTIAL or program.decision is not Decision.POSITIVE:
         return lambda outputs: (
@@ -61,7 +67,7 @@ def _finish(program: Program) -> Callable[[Sequence[int]], tuple[int, list[int]]
         )
     one, whole, power = int(10**program.decimals), reference.ONE_POWER, reference.power
 
-    def two_classes(outputs: Sequence[int]) -> tuple[int, list[int]]:
+    def two_classes(outputs: Sequence[int]) -> Answer:
         (output,) = outputs
         tail = power(abs(output))
         total = whole + tail
@@ -71,47 +77,6 @@ def _finish(program: Program) -> Callable[[Sequence[int]], tuple[int, list[int]]
     return two_classes
 
 
-def _of_the_first(output: int, smaller: int, one: int) -> tuple[int, list[int]]:
+def _of_the_first(output: int, smaller: int, one: int) -> Answer:
     """Label and scores where the second class is not chosen; at zero it has the larger share."""
     return 0, ([one - smaller, smaller] if output < 0 else [smaller, one - smaller])
-
-
-def _packed_layer(layer: Layer) -> Callable[[Sequence[int]], list[int]]:
-    up = 64 - layer.shift
-    rounding = (1 << layer.shift) >> 1
-    packed_weights = [_packed(weights, up) for weights in zip(*layer.weights, strict=True)]
-    start = _packed([bias + rounding + (1 << 127 - up) for bias in layer.biases], up)
-    length = _LANE_BYTES * len(layer.biases)
-    unpack = struct.Struct(f"<{2 * len(layer.biases)}Q").unpack
-
-    def uppers(values: Sequence[int]) -> Sequence[int]:
-        total = sum(map(mul, packed_weights, values), start)
-        return unpack(total.to_bytes(length, "little"))[1::2]
-
-    if len(layer.biases) == 1 and layer.activation is Activation.IDENTITY:
-        return lambda values: [(sum(map(mul, packed_weights, values), start) >> 64) - _MIDDLE]
-    if layer.activation is Activation.IDENTITY:
-        return lambda values: [value - _MIDDLE for value in uppers(values)]
-    if layer.activation is Activation.RELU:
-        return lambda values: [
-            value - _MIDDLE if value > _MIDDLE else 0 for value in uppers(values)
-        ]
-    activate = partial(reference.activate, layer.activation)
-    return lambda values: [activate(value - _MIDDLE) for value in uppers(values)]
-
-
-def _packed(values: Sequence[int], up: int) -> int:
-    return sum(value << up + 128 * lane for lane, value in enumerate(values))
-
-
-def _through_batch(program: Program) -> Run:
-    import numpy as np
-
-    runner = BatchRunner(program)
-
-    def run(inputs: Sequence[int]) -> tuple[int, list[int]]:
-        row = np.asarray([inputs], dtype=INPUT_TYPES[program.encoding])
-        labels, scores = runner.run(row)
-        return int(labels[0]), scores[0].tolist()
-
-    return run

@@ -26,14 +26,17 @@ endef
 export STRIP_FUNDING
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types imports compile artifacts gas forge coverage planted mutants \
-	drill planted-worker slither halmos check lock clean
+.PHONY: help setup demo example-diagnosis test lint format types imports compile artifacts gas forge \
+	coverage planted mutants drill planted-worker slither halmos check lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 demo: setup ## run the whole story once: train, publish, grant, pay, predict, verify
 	$(BIN)/modelward demo
+
+example-diagnosis: setup $(LIBRARIES) ## a contract asks for a diagnosis, and in doubt for a second opinion
+	$(BIN)/python examples/run.py diagnosis
 
 setup: $(INSTALLED) ## install modelward and its tools into .venv
 

@@ -6,17 +6,24 @@ compiled is kept in build/solidity.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from market import answer
 from modelward.chain.custom_contract import CustomContract
 from modelward.chain.transactions import Call, Receipt
+from modelward.models.bundle import open_bundle
+from modelward.models.output import decode_output
+from modelward.models.runner import runner_for
 from modelward.models.sandbox import Sandbox
 from modelward.pipeline.definition import read_pipeline
+from modelward.pipeline.package import PackagedModel
 from modelward.pipeline.run import run_pipeline
-from modelward.sdk import Connection, EncryptionKeys, Owner, PublishedVersion
+from modelward.sdk import Connection, EncryptionKeys, ListedVersion, Owner
 from modelward.sdk.pipelines import publish_run
 from modelward.solidity import Artifact
 from modelward.solidity.build import compile_once
@@ -25,6 +32,31 @@ from modelward.terms import Address, Right
 
 EXAMPLES = Path(__file__).resolve().parent
 ROOT = EXAMPLES.parent
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A version, and what its owner has of it: the bundle in clear."""
+
+    version: ListedVersion
+    packaged: PackagedModel = field(repr=False)
+
+    @property
+    def reference(self) -> str:
+        """`owner/name@number`."""
+        return self.version.reference
+
+    def scores(self, rows: Any) -> Any:
+        """What the version answers to the rows of a table: an array of (rows, scores)."""
+        spec = self.packaged.manifest.output
+        runner = runner_for(open_bundle(self.packaged.bundle.data, self.packaged.bundle.hash))
+        manifest = self.packaged.manifest
+        given = [
+            runner.decode(manifest.canonical_input(manifest.input.row(row)))
+            for row in rows.to_dict("records")
+        ]
+        outputs = [output for output in runner.predict_each(given) if isinstance(output, bytes)]
+        return np.array([decode_output(spec, each).units for each in outputs]) / 10**spec.decimals
 
 
 @dataclass(frozen=True)
@@ -52,16 +84,24 @@ class Stage:
 
     # --- the model -------------------------------------------------------------------------------
 
-    def publish(self, pipeline: Path, *, role: str = "owner") -> PublishedVersion:
-        """Run a pipeline and publish what came of it. Raises as either."""
+    def publish(self, pipeline: Path, *, estimator: str | None = None) -> PublishedModel:
+        """Run a pipeline and publish what came of it as the owner; the same again does nothing.
+
+        `estimator` takes the place of the one in the file, and of its search. Raises as
+        `run_pipeline` and `publish_run`.
+        """
         definition = read_pipeline(pipeline)
-        if definition.publish is None:
+        if (terms := definition.publish) is None:
             raise ValueError(f"{pipeline} does not say what the model is offered for")
-        run = run_pipeline(
-            definition, base=pipeline.parent, directory=self.folder / definition.name
-        )
-        owner = self.acting_as(role)
-        return publish_run(owner, definition, definition.publish, pipeline.parent, run)
+        if estimator is not None:
+            training = {"estimator": estimator, "search": ()}
+            train = definition.train.model_copy(update=training)
+            definition = definition.model_copy(update={"train": train})
+        base = pipeline.parent
+        run = run_pipeline(definition, base=base, directory=self.folder / definition.name)
+        owner = self.acting_as("owner")
+        published = publish_run(owner, definition, terms, base, run)
+        return PublishedModel(published.version, run.packaged)
 
     def let_serve(self, model: str, role: str = "worker") -> None:
         """Make an account a worker of the owner's model."""
@@ -106,3 +146,12 @@ def compiled(source: str) -> dict[str, Artifact]:
         return find_compiler(project=ROOT)
 
     return compile_once(find, ROOT, f"examples/{source}", ROOT / "build" / "solidity")
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under a header, each column as wide as its longest cell."""
+    lines = [columns, *rows]
+    widths = [max(len(str(line[place])) for line in lines) for place in range(len(columns))]
+    for line in lines:
+        cells = (f"{cell!s:<{width}}" for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())

@@ -70,8 +70,8 @@ def test_npms_lock_names_no_address(texts):
 
 
 def test_the_commands_in_the_readme_exist(texts):
-    targets = set(re.findall(r"(?m)^([a-z]+):", texts["Makefile"]))
-    told = set(re.findall(r"(?m)`make ([a-z]+)`|^ *make ([a-z]+)", texts["README.md"]))
+    targets = set(re.findall(r"(?m)^([a-z-]+):", texts["Makefile"]))
+    told = set(re.findall(r"(?m)`make ([a-z-]+)`|^ *make ([a-z-]+)", texts["README.md"]))
     made = {name for names in told for name in names if name}
     assert {"demo", "test"} <= made <= targets
 

@@ -56,7 +56,7 @@ def test_every_command_and_target_mentioned_exists(repository, document, capsys)
     indented = re.findall(r"^    (.+)$", prose, re.MULTILINE)
     code = "\n".join(fenced.findall(text) + re.findall(r"`([^`]+)`", prose) + indented)
     makefile = (repository / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"\bmake ([a-z]+)", code):
+    for target in re.findall(r"\bmake ([a-z-]+)", code):
         assert re.search(f"^{target}:", makefile, re.MULTILINE), target
     commands = set(re.findall(r"(?<!from )\bmodelward ([a-z]+)(?: ([a-z]+)\b)?", code))
     assert commands

@@ -19,7 +19,7 @@ def finite(low: float | None = None, high: float | None = None) -> st.SearchStra
 
 @st.composite
 def columns(draw: st.DrawFn, name: str) -> Column:
-    match draw(st.sampled_from(["number", "integer", "boolean", "category"])):
+    match draw(st.sampled_from(["number", "integer", "boolean", "category", "text"])):
         case "number":
             low, high = sorted(draw(st.tuples(finite(), finite())))
             low, high = low + 0.0, high + 0.0  # no -0.0, which hypothesis holds to be below 0.0
@@ -30,6 +30,8 @@ def columns(draw: st.DrawFn, name: str) -> Column:
             return Column(name, "integer", low, high)
         case "boolean":
             return Column(name, "boolean")
+        case "text":
+            return Column(name, "text", maximum=draw(st.integers(1, 20)))
     categories: st.SearchStrategy[Any] = draw(st.sampled_from([st.text(max_size=3), st.integers()]))
     listed = draw(st.lists(categories, min_size=1, max_size=5, unique=True))
     return Column(name, "category", categories=tuple(listed))
@@ -51,6 +53,10 @@ def cell_of(column: Column) -> st.SearchStrategy[object]:
             return st.booleans()
         case "category":
             return st.sampled_from(column.categories)
+        case "text":
+            longest = cast(int, column.maximum)
+            texts = st.text(max_size=longest)
+            return texts.filter(lambda text: len(text.encode()) <= longest)
 
 
 @given(data=st.data())
@@ -58,7 +64,8 @@ def test_decoding_gives_back_the_row_that_was_encoded(data):
     schema = data.draw(schemas())
     row = schema.row(data.draw(st.tuples(*map(cell_of, schema.columns))))
     encoded = schema.encode_row(row)
-    assert len(encoded) == 1 + 8 * len(schema.columns)
+    texts = [str(row[i]) for i, column in enumerate(schema.columns) if column.kind == "text"]
+    assert len(encoded) == 1 + 8 * len(schema.columns) + len("".join(texts).encode())
     assert schema.decode_row(encoded) == row
     assert [type(cell) for cell in schema.decode_row(encoded)] == [type(cell) for cell in row]
 
@@ -68,7 +75,8 @@ def test_any_bytes_are_refused_or_encode_to_themselves(data):
     schema = data.draw(schemas())
     word = st.builds(struct.Struct(">d").pack, st.floats() | st.integers(-3, 3).map(float))
     body = data.draw(st.tuples(*[word] * len(schema.columns)).map(b"".join))
-    tag = data.draw(st.sampled_from([b"\x01", b"\x01", b"\x01", b"\x00", b"\x02", b""]))
+    body += data.draw(st.binary(max_size=4))
+    tag = data.draw(st.sampled_from([b"\x01", b"\x05", b"\x05", b"\x01", b"\x00", b"\x02", b""]))
     try:
         row = schema.decode_row(tag + body)
     except InvalidInput:

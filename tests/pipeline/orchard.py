@@ -58,6 +58,22 @@ def column_rule(name: str, *lines: str) -> tuple[str, str]:
     return f"[columns.{name}]\n", f"[columns.{name}]\n" + "".join(f"{line}\n" for line in lines)
 
 
+NOTE_RULE = '[columns.note]\nkind = "text"\nmaximum = 200\n'
+_WORDS = {"class one": ("crisp", "shiny", "sweet"), "juice": ("bruised", "soft", "wormy")}
+
+
+def apples_with_notes(rows: int = ROWS) -> pd.DataFrame:
+    """The same, each with what somebody wrote about it; words follow the grade, with noise."""
+    table, random = apples(rows), np.random.default_rng(1)
+    notes = []
+    for grade in table["grade"]:
+        told = random.choice([grade, *_WORDS], p=[0.6, 0.2, 0.2])
+        notes.append(
+            f"picked by hand, {random.choice(_WORDS[told])} and {random.choice(_WORDS[told])}"
+        )
+    return table.assign(note=pd.Series(notes, index=table.index, dtype=object))
+
+
 def apples(rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
     """Clean rows, as text; the grade follows weight and spots, with noise."""
     random = np.random.default_rng(seed)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from modelward.chain.events import InferenceRequested
 from modelward.errors import (
@@ -19,9 +24,11 @@ from modelward.errors import (
     UnknownModel,
     UnknownVersion,
 )
+from modelward.sdk import verify
 from modelward.sdk.request_book import RequestBook
 from modelward.terms import NEVER, RequestStatus, Right, parse_clear_input
 from tests.market import MODEL, PRICE
+from tests.pipeline.orchard import apples_with_notes
 
 
 @pytest.fixture
@@ -71,6 +78,22 @@ def test_the_same_row_in_any_form_is_the_same_input(form, requester, breast_canc
     event = requester.connection.event_in(placed.receipt, InferenceRequested)
     canonical_input = manifest.canonical_input(manifest.input.row(row))
     assert parse_clear_input(event.input).canonical_input == canonical_input
+
+
+@pytest.mark.parametrize("length", [100, 4000], ids=["in the event", "by reference"])
+def test_a_row_may_hold_text(length, owner, requester, worker, sandbox):
+    table = apples_with_notes()
+    columns = make_column_transformer((TfidfVectorizer(), "note"))
+    inputs, labels = table[["note"]], table["grade"]
+    estimator = make_pipeline(columns, LogisticRegression()).fit(inputs, labels)
+    owner.publish(estimator, inputs, labels, name="notes", price=PRICE, open=True, private=False)
+    owner.grant("worker", "notes", Right.SERVE)
+    note = "crisp and shiny ".ljust(length, "!")
+    placed = requester.send("owner/notes", {"note": note})
+    worker.answer(placed.id)
+    expected = estimator.predict(pd.DataFrame({"note": [note]}))[0]
+    assert requester.result(placed.id).prediction.label == expected
+    assert verify(requester.connection, placed.id, sandbox=sandbox).identical
 
 
 @pytest.mark.parametrize("suffix", [".json", ".csv"])

@@ -54,7 +54,8 @@ def publish(
         typer.Option(
             "--range",
             metavar="FEATURE=LOW:HIGH",
-            help="The range of a feature, where the one observed would not do. Repeatable.",
+            help="The range of a feature, where the one observed would not do; of a text "
+            "TEXT=BYTES, the most it may take. Repeatable.",
         ),
     ] = None,
     agreement: Annotated[
@@ -463,6 +464,8 @@ def _print_columns(schema: InputSchema) -> None:
         values = (
             ", ".join(map(str, column.categories))
             if column.categories
+            else f"{column.maximum} bytes at most"
+            if column.kind == "text"
             else ""
             if column.minimum is None
             else f"{column.minimum:g} to {column.maximum:g}"
@@ -522,12 +525,12 @@ def _version_document(version: ListedVersion) -> dict[str, Any]:
     }
 
 
-def _bounds(feature: str, text: str) -> tuple[float, float]:
+def _bounds(feature: str, text: str) -> tuple[float, float] | int:
     from modelward.errors import BadInput
 
-    low, _, high = text.partition(":")
+    low, colon, high = text.partition(":")
     try:
-        return float(low), float(high)
+        return (float(low), float(high)) if colon else int(text)
     except ValueError as error:
         raise BadInput(
             f"{text!r} is not a range for {feature!r}.", hint="Write it as LOW:HIGH, such as 0:1."

@@ -1,12 +1,13 @@
 """What a model takes: named, typed, ranged columns, and the one byte string of each row.
 
 A *row* is a tuple with one canonical value a column: `float` for a number, `int` for an integer,
-`bool` for a boolean, the category itself (text or integer) for a category.
+`bool` for a boolean, the category itself (text or integer) for a category, `str` for a text.
 
 The canonical input of a row is one tag byte, 0x01, and eight bytes a column: an IEEE-754 binary64,
 big-endian. Minus zero is written as zero, an integer as the float equal to it (so |x| <= 2^53),
 a boolean as 0 or 1, a category as its index in the declared list. Tags 0x02 to 0x04 are those of
-quantised rows (`modelward.models.exact.inputs`).
+quantised rows (`modelward.models.exact.inputs`). A row with texts has the tag 0x05: a text's eight
+bytes hold its length, in bytes of UTF-8, and the texts follow after all columns, in order.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import difflib
 import math
 import numbers
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -23,22 +24,28 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from modelward.errors import BadInput, InvalidBundle, InvalidInput
 from modelward.models import canonical_json
+from modelward.models.texts import text_columns
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-Kind = Literal["number", "integer", "boolean", "category"]
+Kind = Literal["number", "integer", "boolean", "category", "text"]
 Category = str | int
 Value = float | int | bool | str
 Row = tuple[Value, ...]
-Bounds = tuple[float, float] | Sequence[Category]
+Bounds = tuple[float, float] | Sequence[Category] | int
 
 FLOAT_ROW_TAG = 0x01
+TEXT_ROW_TAG = 0x05
 LARGEST_INTEGER = 2**53
 MAX_COLUMNS = 4096
 MAX_CATEGORIES = 4096
 MAX_NAME = 256
+MAX_TEXT = 2**16
+"""The most bytes that a text may be declared to take, in UTF-8."""
+DEFAULT_TEXT = 4096
+"""What it may take where nothing else is stated."""
 
 _LARGEST_FLOAT = 1.7976931348623157e308
 
@@ -47,9 +54,9 @@ _LARGEST_FLOAT = 1.7976931348623157e308
 class Column:
     """One feature.
 
-    `minimum` and `maximum` are inclusive and given for numbers and integers only, `categories`
-    (all text or all integers, no repetition) for categories only. Raises `InvalidInput` when these
-    do not go together.
+    `minimum` and `maximum` are inclusive and given for numbers and integers, `maximum` alone for a
+    text: the most bytes it may take in UTF-8. `categories` (all text or all integers, no
+    repetition) are given for categories only. Raises `InvalidInput` when these do not go together.
     """
 
     name: str
@@ -65,6 +72,9 @@ class Column:
             raise InvalidInput(f"The feature name {self.name!r} has unprintable characters.")
         if self.kind not in get_args(Kind):
             raise InvalidInput(f"{self.name!r} has the unknown kind {self.kind!r}.")
+        if self.kind == "text":
+            self._check_text()
+            return
         ranged = self.kind in ("number", "integer")
         if ranged != (self.minimum is not None) or ranged != (self.maximum is not None):
             raise InvalidInput(
@@ -76,6 +86,16 @@ class Column:
             raise InvalidInput(f"Categories must be listed for a category only ({self.name!r}).")
         if self.categories:
             self._check_categories()
+
+    def _check_text(self) -> None:
+        longest: object = self.maximum
+        if self.minimum is not None or type(longest) is not int or not 1 <= longest <= MAX_TEXT:
+            raise InvalidInput(
+                f"The text {self.name!r} must declare how many bytes it may take, from 1 to"
+                f" {MAX_TEXT}, and no minimum."
+            )
+        if self.categories:
+            raise InvalidInput(f"Categories must be listed for a category only ({self.name!r}).")
 
     def _check_bounds(self) -> None:
         wanted = int if self.kind == "integer" else float
@@ -114,6 +134,8 @@ class Column:
             raise InvalidInput(f"{self.name!r} is missing.")
         if self.kind == "category":
             return self._category(cell)
+        if self.kind == "text":
+            return self._text(cell)
         if self.kind == "boolean":
             if isinstance(cell, bool) or (isinstance(cell, int | float) and cell in (0, 1)):
                 return bool(cell)
@@ -157,8 +179,25 @@ class Column:
         more = ", ..." if len(self.categories) > 5 else ""
         raise InvalidInput(f"{self.name!r} must be one of {known}{more}, not {_shown(cell)}.")
 
+    def _text(self, cell: object) -> str:
+        if not isinstance(cell, str):
+            raise InvalidInput(f"{self.name!r} must be text, not {_shown(cell)}.")
+        try:
+            size = len(cell.encode("utf-8"))
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"{self.name!r} has half a surrogate pair, which is no text.") from (
+                error
+            )
+        if size > cast(int, self.maximum):
+            raise InvalidInput(
+                f"{self.name!r} takes {size} bytes, more than the {self.maximum} declared."
+            )
+        return str(cell)
+
     def parse(self, text: str) -> object:
         """The value a CSV cell stands for; text that stands for none is left for `value`."""
+        if self.kind == "text":
+            return text
         stripped = text.strip()
         if self.kind == "category":
             if isinstance(self.categories[0], str):
@@ -176,6 +215,8 @@ class Column:
     def _encoded(self, value: Value) -> float:
         if self.kind == "category":
             return float(self.categories.index(cast(Category, value)))
+        if self.kind == "text":
+            return float(len(cast(str, value).encode("utf-8")))
         return float(value)
 
     def _decoded(self, number: float) -> Value:
@@ -223,6 +264,11 @@ class InputSchema:
     @cached_property
     def _positions(self) -> dict[str, int]:
         return {column.name: position for position, column in enumerate(self.columns)}
+
+    @cached_property
+    def _texts(self) -> tuple[int, ...]:
+        """The positions of the texts."""
+        return tuple(i for i, column in enumerate(self.columns) if column.kind == "text")
 
     @cached_property
     def _packing(self) -> struct.Struct:
@@ -323,37 +369,64 @@ class InputSchema:
     # --- bytes -----------------------------------------------------------------------------------
 
     def encode_row(self, row: Row) -> bytes:
-        """The canonical input of a canonical `row`: 1 + 8n bytes."""
+        """The canonical input of a canonical `row`: 1 + 8n bytes, and those of its texts."""
         encoded = (column._encoded(value) for column, value in zip(self.columns, row, strict=True))
-        return self._packing.pack(FLOAT_ROW_TAG, *encoded)
+        if not self._texts:
+            return self._packing.pack(FLOAT_ROW_TAG, *encoded)
+        texts = (cast(str, row[position]).encode("utf-8") for position in self._texts)
+        return self._packing.pack(TEXT_ROW_TAG, *encoded) + b"".join(texts)
 
     def decode_row(self, data: bytes) -> Row:
         """The row whose canonical input is `data`; `InvalidInput` if there is none."""
-        if len(data) != self._packing.size:
+        size = self._packing.size
+        if len(data) < size or (len(data) > size and not self._texts):
             raise InvalidInput(
                 f"The input is {len(data)} bytes long; {len(self.columns)} features take"
-                f" {self._packing.size}."
+                f" {size}{' at least' if self._texts else ''}."
             )
-        tag, *encoded = self._packing.unpack(data)
-        if tag != FLOAT_ROW_TAG:
+        tag, *encoded = self._packing.unpack(data[:size])
+        if tag != (TEXT_ROW_TAG if self._texts else FLOAT_ROW_TAG):
             raise InvalidInput(f"The input has the unknown encoding tag 0x{tag:02x}.")
+        texts = self._decoded_texts([encoded[position] for position in self._texts], data[size:])
         return tuple(
-            column._decoded(number) for column, number in zip(self.columns, encoded, strict=True)
+            next(texts) if column.kind == "text" else column._decoded(number)
+            for column, number in zip(self.columns, encoded, strict=True)
         )
+
+    def _decoded_texts(self, lengths: Sequence[float], data: bytes) -> Iterator[str]:
+        columns = [self.columns[position] for position in self._texts]
+        for column, length in zip(columns, lengths, strict=True):
+            if not 0 <= length <= cast(int, column.maximum) or not length.is_integer():
+                raise InvalidInput(
+                    f"{column.name!r} takes {length} bytes, not 0 to the {column.maximum} declared."
+                )
+            if math.copysign(1, length) < 0:
+                raise InvalidInput(f"{column.name!r} is not in canonical form.")
+        if len(data) != sum(lengths):
+            raise InvalidInput(
+                f"The texts of the input take {len(data)} bytes, not {sum(lengths):.0f}."
+            )
+        for column, length in zip(columns, lengths, strict=True):
+            text, data = data[: int(length)], data[int(length) :]
+            try:
+                yield text.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise InvalidInput(f"{column.name!r} is not text in UTF-8.") from error
 
     # --- what the estimator is given -------------------------------------------------------------
 
     def to_frame(self, rows: Sequence[Row]) -> pd.DataFrame | np.ndarray[Any, Any]:
         """Canonical `rows` as the estimator takes them, of shape (len(rows), columns).
 
-        A DataFrame with the fitted names when it was fitted with names (int64, float64, bool and
-        pandas categories), an array otherwise (float64, or objects when there are categories).
+        A DataFrame with the fitted names when it was fitted with names (int64, float64, bool,
+        pandas categories, and str for texts), an array otherwise (float64, or objects when there
+        are categories or texts).
         """
         import numpy as np
 
         if not self.named:
-            categories = any(column.kind == "category" for column in self.columns)
-            dtype: type = object if categories else np.float64
+            plain = all(column.kind not in ("category", "text") for column in self.columns)
+            dtype: type = np.float64 if plain else object
             array: np.ndarray[Any, Any] = np.empty((len(rows), len(self.columns)), dtype=dtype)
             for position, row in enumerate(rows):
                 array[position] = row
@@ -361,7 +434,7 @@ class InputSchema:
 
         import pandas as pd
 
-        dtypes = {"number": "float64", "integer": "int64", "boolean": "bool"}
+        dtypes = {"number": "float64", "integer": "int64", "boolean": "bool", "text": "str"}
         series: dict[str, pd.Series[Any]] = {}
         for position, column in enumerate(self.columns):
             cells = [row[position] for row in rows]
@@ -423,9 +496,11 @@ def infer_schema(
     """The schema of a fitted `estimator`, from its feature names and a table of `inputs`.
 
     Names are `feature_names_in_`, else those of the DataFrame's columns, else x0, x1, ...; kinds
-    come from the dtypes. A range is the one observed, widened by its own span (or, when only
-    one value shows, by that value's size) on either side; `ranges` overrides it, by name, with
-    a pair of bounds or, for a category, the list of its values. Raises `InvalidInput`.
+    come from the dtypes, and what a vectoriser takes is text. A range is the one observed, widened
+    by its own span (or, when only one value shows, by that value's size) on either side; a text may
+    take `DEFAULT_TEXT` bytes. `ranges` overrides it, by name, with a pair of bounds or, for a
+    category, the list of its values, or, for a text, the most bytes it may take. Raises
+    `InvalidInput`.
     """
     frame = input_frame(estimator, inputs)
     stated = dict(ranges or {})
@@ -436,7 +511,13 @@ def infer_schema(
             " does not know.",
             hint=f"Did you mean {close[0]!r}?" if close else None,
         )
-    columns = tuple(_column(name, frame[name], stated.get(name)) for name in frame.columns)
+    texts = text_columns(estimator)
+    columns = tuple(
+        _text_column(name, frame[name], stated.get(name))
+        if name in texts or position in texts or type(stated.get(name)) is int
+        else _column(name, frame[name], stated.get(name))
+        for position, name in enumerate(frame.columns)
+    )
     return InputSchema(columns, named=fitted_names(estimator) is not None)
 
 
@@ -528,6 +609,14 @@ def _column(name: str, cells: pd.Series[Any], stated: Bounds | None) -> Column:
     )
 
 
+def _text_column(name: str, cells: pd.Series[Any], stated: Bounds | None) -> Column:
+    if not all(isinstance(cell, str) for cell in cells):
+        raise InvalidInput(f"{name!r} is taken as text, and holds something else.")
+    if stated is not None and type(stated) is not int:
+        raise InvalidInput(f"What is stated of the text {name!r} is the most bytes it may take.")
+    return Column(name, "text", maximum=DEFAULT_TEXT if stated is None else stated)
+
+
 def _number_column(name: str, low: float, high: float, stated: Bounds | None) -> Column:
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InvalidInput(f"{name!r} has infinite values.")
@@ -555,14 +644,14 @@ def _integer_column(name: str, low: int, high: int, stated: Bounds | None) -> Co
 
 
 def _category_column(name: str, observed: list[Any], stated: Bounds | None) -> Column:
-    categories: Sequence[Any] = observed if stated is None else stated
+    categories = observed if stated is None else cast(Sequence[Any], stated)
     plain = (item.item() if hasattr(item, "item") else item for item in categories)
     return Column(name, "category", categories=tuple(plain))
 
 
 def _bounds(name: str, stated: Bounds) -> tuple[float, float]:
     if (
-        isinstance(stated, str)
+        isinstance(stated, str | int)
         or len(stated) != 2
         or not all(isinstance(bound, numbers.Real) for bound in stated)
         or not all(math.isfinite(cast(float, bound)) for bound in stated)

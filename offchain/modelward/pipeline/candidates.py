@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelward.pipeline.definition import CLASSIFIERS, REGRESSORS, Pipeline
+from modelward.pipeline.definition import CLASSIFIERS, REGRESSORS, ColumnRules, Pipeline
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline as Chain
+
+TEXT_FEATURES = 2**12
+"""How many numbers the words of a text become."""
+
+_DENSE = frozenset({"boosting"})
+"""What does not take the sparse tables that texts become."""
 
 _SCALED = frozenset({"logistic", "linear", "ridge", "mlp"})
 
@@ -36,7 +42,8 @@ def chain(pipeline: Pipeline, features: Sequence[str], name: str) -> Chain:
     """An unfitted scikit-learn Pipeline over `features` that ends in the estimator `name`.
 
     Numbers are imputed where a rule asks for it and scaled where that helps; categories become one
-    column each. Everything learned is learned by `fit`.
+    column each, texts weighted counts of their words (tf-idf). Everything learned is learned by
+    `fit`.
     """
     from sklearn.pipeline import make_pipeline
 
@@ -45,11 +52,18 @@ def chain(pipeline: Pipeline, features: Sequence[str], name: str) -> Chain:
 
 def search_space(pipeline: Pipeline, features: Sequence[str]) -> list[tuple[Any, dict[str, Any]]]:
     """What a search tries: chains, each with the distributions of its parameters."""
-    known = CLASSIFIERS if pipeline.target.classes else REGRESSORS
+    known: Sequence[str] = CLASSIFIERS if pipeline.target.classes else REGRESSORS
+    if any(rules.kind == "text" for rules in _rules(pipeline, features).values()):
+        known = [name for name in known if name not in _DENSE]
     return [
         (chain(pipeline, features, name), _distributions(pipeline, name))
         for name in pipeline.train.search or known
     ]
+
+
+def _rules(pipeline: Pipeline, features: Sequence[str]) -> dict[str, ColumnRules]:
+    rules = {r.rename or name: r for name, r in pipeline.columns.items()}
+    return {name: rules[name] for name in features}
 
 
 def _before(pipeline: Pipeline, features: Sequence[str], scaled: bool) -> list[Any]:
@@ -58,27 +72,39 @@ def _before(pipeline: Pipeline, features: Sequence[str], scaled: bool) -> list[A
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    rules = {r.rename or name: r for name, r in pipeline.columns.items()}
-    numbers = [name for name in features if rules[name].kind != "category"]
+    rules = _rules(pipeline, features)
     categories = [name for name in features if rules[name].kind == "category"]
+    texts = [name for name in features if rules[name].kind == "text"]
+    numbers = [name for name in features if name not in categories and name not in texts]
     steps: list[Any] = []
     if any(rules[name].missing == "impute" for name in numbers):
         steps.append(SimpleImputer(strategy="median"))
     if scaled:
         steps.append(StandardScaler())
-    if not categories:
+    if not categories and not texts:
         return steps
-    encode: list[Any] = [
-        OneHotEncoder(
-            categories=[list(rules[name].categories) for name in categories], sparse_output=False
-        )
-    ]
-    if any(rules[name].missing == "impute" for name in categories):
-        encode.insert(0, SimpleImputer(strategy="most_frequent", missing_values=None))
-    parts = [(make_pipeline(*encode), categories)]
+    parts: list[tuple[Any, Any]] = []
     if numbers:
-        parts.insert(0, (make_pipeline(*steps) if steps else "passthrough", numbers))
+        parts.append((make_pipeline(*steps) if steps else "passthrough", numbers))
+    if categories:
+        listed = [list(rules[name].categories) for name in categories]
+        encode: list[Any] = [OneHotEncoder(categories=listed, sparse_output=False)]
+        if any(rules[name].missing == "impute" for name in categories):
+            encode.insert(0, SimpleImputer(strategy="most_frequent", missing_values=None))
+        parts.append((make_pipeline(*encode), categories))
+    parts += [(_word_weights(), name) for name in texts]
     return [make_column_transformer(*parts)]
+
+
+def _word_weights() -> Chain:
+    """Words and pairs of them, each by its hash: a model that is published holds no word."""
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+    from sklearn.pipeline import make_pipeline
+
+    words = HashingVectorizer(
+        n_features=TEXT_FEATURES, ngram_range=(1, 2), alternate_sign=False, norm=None
+    )
+    return make_pipeline(words, TfidfTransformer(sublinear_tf=True))
 
 
 def _estimator(pipeline: Pipeline, name: str) -> Any:

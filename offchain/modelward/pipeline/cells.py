@@ -6,7 +6,7 @@ import datetime
 import math
 import numbers
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelward.pipeline.definition import ColumnRules
@@ -29,27 +29,44 @@ def reader(rules: ColumnRules) -> Callable[[Any], Any]:
     """A function from a raw cell to its value, to None for a missing one, or to `Unreadable`.
 
     A number is a `float`, also where it should be whole; a date the days since 1970-01-01; a
-    category one of those listed, found whatever its case and the white space around it.
+    category one of those listed, found whatever its case and the white space around it. A text is
+    left as it is; it is missing only where there is nothing but white space.
     """
-    read = {
+    readers: Mapping[str, Callable[[ColumnRules], Callable[[Any], Any]]] = {
         "number": _number_reader,
         "integer": _number_reader,
         "boolean": lambda _: _boolean,
         "category": _category_reader,
         "date": _date_reader,
-    }[rules.kind](rules)
+        "text": lambda _: _text,
+    }
+    read = readers[rules.kind](rules)
+    missing = MISSING if rules.kind != "text" else frozenset({""})
 
     def value(cell: Any) -> Any:
         if hasattr(cell, "item"):
             cell = cell.item()
         if cell is None or (isinstance(cell, float) and math.isnan(cell)):
             return None
-        if isinstance(cell, str) and cell.strip().casefold() in MISSING:
+        if isinstance(cell, str) and cell.strip().casefold() in missing:
             return None
         found = read(cell)
-        return Unreadable(str(cell)[:80]) if found is None else found
+        return _unreadable(cell) if found is None else found
 
     return value
+
+
+def _unreadable(cell: Any) -> Unreadable:
+    return Unreadable(str(cell)[:80].encode(errors="backslashreplace").decode())
+
+
+def _text(cell: Any) -> str | None:
+    text = str(cell)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return None
+    return text
 
 
 def _number_reader(rules: ColumnRules) -> Callable[[Any], float | None]:

@@ -158,7 +158,7 @@ def _checks(rules: ColumnRules) -> list[Any]:
         return ~cells.duplicated() | ~present(cells)
 
     checks = [pa.Check(readable, name="readable", ignore_na=False)]
-    if rules.minimum is not None or rules.maximum is not None:
+    if rules.minimum is not None or rules.maximum is not None or rules.kind == "text":
         checks.append(pa.Check(within, name="in range", ignore_na=False))
     if rules.missing != "impute":
         checks.append(pa.Check(present, name="present", ignore_na=False))
@@ -168,6 +168,8 @@ def _checks(rules: ColumnRules) -> list[Any]:
 
 
 def _is_outside(cell: Any, rules: ColumnRules) -> bool:
+    if rules.kind == "text" and isinstance(cell, str) and not isinstance(cell, Unreadable):
+        return len(cell.encode()) > rules.longest
     if not isinstance(cell, float):
         return False
     return (rules.minimum is not None and cell < rules.minimum) or (
@@ -254,7 +256,9 @@ def _remedied(
     )
 
 
-def _clipped(cell: Any, rules: ColumnRules) -> float:
+def _clipped(cell: Any, rules: ColumnRules) -> float | str:
+    if isinstance(cell, str):
+        return cell.encode()[: rules.longest].decode(errors="ignore")
     low = cell if rules.minimum is None else rules.minimum
     high = cell if rules.maximum is None else rules.maximum
     return float(min(max(cell, low), high))
@@ -300,7 +304,7 @@ def _typed(table: pd.DataFrame, rules: dict[str, ColumnRules]) -> pd.DataFrame:
     """The columns in types that estimators take, the unused ones included."""
     import pandas as pd
 
-    kinds: dict[str, Any] = {"number": "float64", "boolean": "bool", "category": "str"}
+    kinds: dict[str, Any] = {"number": "float64", "boolean": "bool"}
     columns: dict[str, pd.Series[Any]] = {}
     for name, column in rules.items():
         cells, complete = table[name], not table[name].isna().any()
@@ -308,7 +312,7 @@ def _typed(table: pd.DataFrame, rules: dict[str, ColumnRules]) -> pd.DataFrame:
             typed = cells.astype("float64")
             columns[column.rename or name] = typed.astype("int64") if complete else typed
         elif complete or column.kind == "number":
-            columns[column.rename or name] = cells.astype(kinds[column.kind])
+            columns[column.rename or name] = cells.astype(kinds.get(column.kind, "str"))
         else:
             columns[column.rename or name] = cells
     return pd.DataFrame(columns)

@@ -24,6 +24,7 @@ from pydantic import (
 
 from modelward.errors import InvalidPipeline, InvalidTerms
 from modelward.models.output import Task
+from modelward.models.schema import DEFAULT_TEXT, MAX_TEXT
 from modelward.pipeline.evaluate import parse_thresholds
 from modelward.terms import Metric, check_model_name, parse_amount, parse_duration
 
@@ -102,10 +103,11 @@ class ColumnRules(_Section):
 
     A date becomes the number of days since 1970-01-01. `aliases` are other spellings of
     categories. `impute` fills missing cells with the median or the most frequent value of the
-    training rows, `fill` with `value`. A category or a boolean has no range.
+    training rows, `fill` with `value`. A category or a boolean has no range. The `maximum` of a
+    text is the most bytes it may take in UTF-8, 4096 unless stated.
     """
 
-    kind: Literal["number", "integer", "boolean", "category", "date"]
+    kind: Literal["number", "integer", "boolean", "category", "date", "text"]
     use: bool = True
     rename: Name | None = None
     minimum: Number | None = None
@@ -125,6 +127,9 @@ class ColumnRules(_Section):
 
     @model_validator(mode="after")
     def _goes_together(self) -> ColumnRules:
+        if self.kind == "text":
+            self._check_text()
+            return self
         ranged = self.kind in ("number", "integer", "date")
         if not ranged and (self.minimum is not None or self.maximum is not None):
             raise ValueError(f"a {self.kind} has no minimum or maximum")
@@ -139,6 +144,21 @@ class ColumnRules(_Section):
         if self.thousands is not None and self.thousands == self.decimal:
             raise ValueError("the same sign cannot mark thousands and decimals")
         return self
+
+    def _check_text(self) -> None:
+        if self.minimum is not None or self.categories or self.aliases:
+            raise ValueError("a text has a maximum only, the most bytes it may take")
+        if self.maximum is not None and self.maximum not in range(1, MAX_TEXT + 1):
+            raise ValueError(f"a text takes a whole number of bytes from 1 to {MAX_TEXT}")
+        if self.missing == "impute":
+            raise ValueError("a text that is missing is not imputed; fill it")
+        if (self.missing == "fill") != isinstance(self.value, str):
+            raise ValueError('`missing = "fill"` and a `value` of text go together')
+
+    @property
+    def longest(self) -> int:
+        """The most bytes that a text may take."""
+        return DEFAULT_TEXT if self.maximum is None else int(self.maximum)
 
 
 class Target(_Section):
@@ -309,6 +329,10 @@ class Pipeline(_Section):
                     "train",
                     key,
                 )
+        if any(rules.use and rules.kind == "text" for rules in self.columns.values()):
+            for key, stated in (("estimator", self.train.estimator), ("search", self.train.search)):
+                if "boosting" in (stated or ()):
+                    raise _Fault("boosting takes no text", "train", key)
         if self.train.privacy is not None:
             self._check_private(self.train.privacy)
         for metric, value in self.thresholds.items():
@@ -324,8 +348,8 @@ class Pipeline(_Section):
         for name, rules in self.columns.items():
             if rules.use and (None in (rules.minimum, rules.maximum) or rules.missing == "impute"):
                 raise _Fault(
-                    "private training learns neither ranges nor medians: state a minimum and a"
-                    " maximum, and do not impute",
+                    "private training is over numbers, and learns neither ranges nor medians: state"
+                    " a minimum and a maximum, and do not impute",
                     "columns",
                     name,
                 )
@@ -414,7 +438,7 @@ _KEY = re.compile(r"\"([^\"]*)\"|'([^']*)'|([A-Za-z0-9_-]+)")
 def line_of(text: str, keys: Sequence[str]) -> int:
     """The line, from 1, on which the longest known beginning of a dotted key is set."""
     best, depth, table = 1, 0, []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if header := _HEADER.match(line):
             table = here = _parts(header["keys"])
         elif assignment := _ASSIGNMENT.match(line):

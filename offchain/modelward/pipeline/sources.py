@@ -177,7 +177,7 @@ def _json_lines(data: bytes, name: str) -> Collected:
 
     text, notes = _text(data, None, name)
     records = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

@@ -23,7 +23,9 @@ def table_bytes(table: pd.DataFrame) -> bytes:
     lines = [_line([[str(name), kind] for name, kind in zip(table.columns, kinds, strict=True)])]
     columns = [table.iloc[:, position].tolist() for position in range(table.shape[1])]
     for number, *cells in zip(table.index.tolist(), *columns, strict=True):
-        lines.append(_line([number, [None if pd.isna(cell) else cell for cell in cells]]))
+        missing = [pd.api.types.is_scalar(cell) and pd.isna(cell) for cell in cells]
+        present = [None if gone else cell for cell, gone in zip(cells, missing, strict=True)]
+        lines.append(_line([number, present]))
     return b"\n".join(lines) + b"\n"
 
 
@@ -32,7 +34,7 @@ def read_table(data: bytes) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        (header, *rows) = [json.loads(line) for line in data.decode("utf-8").splitlines()]
+        (header, *rows) = [json.loads(line) for line in data.splitlines()]
         names = [name for name, _ in header]
         table = pd.DataFrame(
             [cells for _, cells in rows], columns=names, index=[n for n, _ in rows], dtype=object
@@ -43,4 +45,6 @@ def read_table(data: bytes) -> pd.DataFrame:
 
 
 def _line(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode(
+        errors="surrogatepass"
+    )

@@ -125,6 +125,8 @@ def training_ranges(pipeline: Pipeline, inputs: pd.DataFrame) -> dict[str, Bound
 def _stated(rules: ColumnRules) -> Bounds | None:
     if rules.kind == "category":
         return rules.categories
+    if rules.kind == "text":
+        return rules.longest
     if rules.minimum is None or rules.maximum is None:
         return None
     return (rules.minimum, rules.maximum)

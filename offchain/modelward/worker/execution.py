@@ -32,7 +32,7 @@ from modelward.journal import Fulfilment, Job, Refusal
 from modelward.models.bundle import MAX_BUNDLE_BYTES
 from modelward.models.exact.program import Encoding
 from modelward.models.sandbox import Sandbox
-from modelward.models.schema import FLOAT_ROW_TAG
+from modelward.models.schema import FLOAT_ROW_TAG, TEXT_ROW_TAG
 from modelward.sdk.content_source import ContentSource
 from modelward.sdk.gateway_client import PublishedContent
 from modelward.sdk.keyring import Keyring
@@ -266,11 +266,11 @@ def _judged(row: bytes, predicted: bytes | BadInput) -> bytes | Outcome:
 def _input_fault(canonical_input: bytes) -> RefusalReason:
     """Why an input was not accepted: it is no row at all, or not one of this model's."""
     width = _ROW_WIDTHS.get(canonical_input[:1])
-    row = width is not None and len(canonical_input) % width == 1
+    row = width is not None and (len(canonical_input) - 1) % width == 0
     return RefusalReason.INPUT_OUT_OF_SCHEMA if row else RefusalReason.INPUT_MALFORMED
 
 
-_ROW_WIDTHS = {bytes([FLOAT_ROW_TAG]): 8} | {
+_ROW_WIDTHS = {bytes([FLOAT_ROW_TAG]): 8, bytes([TEXT_ROW_TAG]): 1} | {
     bytes([encoding]): encoding.width for encoding in Encoding
 }
-"""Bytes a feature takes, by the tag of the canonical input."""
+"""Bytes a feature takes, by the tag of the canonical input; a text takes any number."""

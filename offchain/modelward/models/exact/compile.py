@@ -28,6 +28,7 @@ from modelward.models.exact.compile_trees import (
     shares_of,
 )
 from modelward.models.exact.fold import Folded, fold
+from modelward.models.exact.inputs import column_range
 from modelward.models.exact.program import (
     MAX_PROGRAM_BYTES,
     Decision,
@@ -71,6 +72,9 @@ def compile_program(
     Fewer `weight_bytes` (1 to 4) make a linear model or network smaller and less precise. Raises
     `NoExactProgram` with the reason why there is none.
     """
+    for column in schema.columns:
+        if column.kind == "text":  # say so, rather than that its vectoriser has no exact form
+            column_range(column)
     folded = fold(served(estimator), schema)
     kind = type(folded.estimator)
     if not kind.__module__.startswith("sklearn."):

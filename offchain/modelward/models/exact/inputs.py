@@ -194,10 +194,12 @@ def decode_numbers(encoding: Encoding, features: int, data: bytes) -> tuple[int,
 def column_range(column: Column) -> tuple[float, float]:
     """The declared range of a column.
 
-    `NoExactProgram` for a category, and for a range that cannot be divided into units.
+    `NoExactProgram` for a category or a text, and for a range that cannot be divided into units.
     """
-    if column.kind == "category":
-        raise NoExactProgram(f"{column.name!r} is a category, which exact programs do not take.")
+    if column.kind in ("category", "text"):
+        raise NoExactProgram(
+            f"{column.name!r} is a {column.kind}, which exact programs do not take."
+        )
     low, high = (0.0, 1.0) if column.kind == "boolean" else (column.minimum, column.maximum)
     low, high = float(cast(float, low)), float(cast(float, high))
     if not math.isfinite(high - low) or 0 < high - low < _NARROWEST:

@@ -41,6 +41,7 @@ contract DeadlineTest is Market {
             vm.warp(placed.terms.query.deadline - 1 + i);
             bytes32[] memory ids = new bytes32[](1);
             ids[0] = placed.id;
+            if (!late) vm.assertEq(escrow.refundMany(ids), 0, "no refund yet, and no revert");
             Answer[] memory answers = new Answer[](1);
             answers[0] = Answer(placed.terms, COMMITMENT, OUTPUT);
 

@@ -121,7 +121,7 @@ contract FulfilManyTest is Market {
         if (flaw == 4) answer.commitment = 0;
         if (flaw == 5) answer.output = new bytes(1025);
         if (flaw == 8) answer.output = new bytes(1024);
-        if (flaw == 6) answer.output = hex"02";
+        if (flaw == 6 || flaw == 9) answer.output = hex"02";
         expected = flaw < 8 ? Outcome(flaw) : Outcome.Fulfilled;
     }
 }

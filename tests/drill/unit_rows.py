@@ -23,6 +23,10 @@ UNIT_ROWS = {
     "bundles": UnitRow(
         "hostile bundles",
         "0 code run, memory within the cap",
-        ("tests/models/test_bundle.py", "tests/models/test_sandbox.py"),
+        (
+            "tests/models/test_hostile_bundles.py",
+            "tests/models/test_bundle.py",
+            "tests/models/test_sandbox.py",
+        ),
     ),
 }

@@ -19,7 +19,6 @@ from tests.planted_worker.bugs import CODE, ROOT, PlantedBug, copy_of_the_code, 
 
 SECONDS = 900
 AT_ONCE = 2
-_MORE = {"soak": ("--runs", "1", "--requests", "24")}
 _DRILL = ("--json", "--fail-fast", "--lanes", "2")
 
 
@@ -40,7 +39,6 @@ def found(bug: PlantedBug) -> str | None:
                 *_DRILL,
                 "--faults",
                 bug.row,
-                *_MORE.get(bug.row, ()),
             ]
         )
         run = subprocess.run(

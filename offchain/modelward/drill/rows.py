@@ -60,7 +60,7 @@ def rows(requests: int, queue: str | None = None) -> tuple[Row, ...]:
             f"all faults at 20 %, {requests:,} requests",
             "0 lost, 0 double, memory flat",
             soak.soak(requests),
-            0,
+            1,
             1,
         ),
         Row(

@@ -6,8 +6,8 @@ from eth_utils.abi import collapse_if_tuple, function_signature_to_4byte_selecto
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelward.chain.abi import contract_abi
-from modelward.chain.reverts import SENTENCES, refusal, refusal_of
+from modelward.chain.abi import ContractAbi, contract_abi
+from modelward.chain.reverts import SENTENCES, learn_errors, refusal, refusal_of
 from modelward.errors import AccessDenied, ContractRefused
 from modelward.solidity import artifact_names
 from modelward.terms import (
@@ -205,6 +205,22 @@ def test_an_error_of_another_contract_is_shown_by_its_selector():
 
     assert refused.error == "0xdeadbeef"
     assert refused.arguments == {"data": bytes.fromhex("deadbeef") + bytes(32)}
+
+
+def test_an_error_of_a_learned_contract_is_not_said_in_the_words_for_ours_of_that_name():
+    entry = {
+        "type": "error",
+        "name": "AccessDenied",
+        "inputs": [{"name": "door", "type": "uint8"}],
+    }
+    abi = ContractAbi("Castle", [entry])
+    learn_errors(abi)
+    (selector,) = abi.errors
+
+    refused = refusal_of(selector + encode(["uint8"], [7]))
+
+    assert (type(refused), refused.contract) == (ContractRefused, "Castle")
+    assert refused.message == "The contract refused with AccessDenied(door = 7)."
 
 
 @given(st.sampled_from([b"", *(selector for _, selector, _ in ERRORS)]), st.binary(max_size=200))

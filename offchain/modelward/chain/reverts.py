@@ -181,9 +181,10 @@ def refusal_of(data: bytes) -> ContractRefused:
             contract, entry = known
             names = [part["name"] for part in entry["inputs"]]
             arguments = dict(zip(names, decode(entry["inputs"], body), strict=True))
-            kind = AccessDenied if entry["name"] == "AccessDenied" else ContractRefused
+            ours = contract is None or contract in artifact_names()
+            kind = AccessDenied if ours and entry["name"] == "AccessDenied" else ContractRefused
             return kind(
-                _sentence(entry["name"], arguments),
+                _sentence(entry["name"], arguments) if ours else _listed(entry["name"], arguments),
                 error=entry["name"],
                 arguments=arguments,
                 contract=contract,
@@ -234,6 +235,10 @@ def _revert_data(found: Any) -> bytes | None:
 def _sentence(name: str, arguments: Mapping[str, Any]) -> str:
     if name in SENTENCES:
         return _Words().vformat(SENTENCES[name], (), arguments)
+    return _listed(name, arguments)
+
+
+def _listed(name: str, arguments: Mapping[str, Any]) -> str:
     shown = ", ".join(
         f"{key} = 0x{value.hex()}" if isinstance(value, bytes) else f"{key} = {value}"
         for key, value in arguments.items()

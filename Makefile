@@ -26,8 +26,8 @@ endef
 export STRIP_FUNDING
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo example-diagnosis test lint format types imports compile artifacts gas forge \
-	coverage planted mutants drill planted-worker slither halmos check lock clean
+.PHONY: help setup demo example-diagnosis example-portfolio test lint format types imports compile \
+	artifacts gas forge coverage planted mutants drill planted-worker slither halmos check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -37,6 +37,9 @@ demo: setup ## run the whole story once: train, publish, grant, pay, predict, ve
 
 example-diagnosis: setup $(LIBRARIES) ## a contract asks for a diagnosis, and in doubt for a second opinion
 	$(BIN)/python examples/run.py diagnosis
+
+example-portfolio: setup $(LIBRARIES) ## a vault of tokens follows forecasts of returns, beside equal weights
+	$(BIN)/python examples/run.py portfolio
 
 setup: $(INSTALLED) ## install modelward and its tools into .venv
 

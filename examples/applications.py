@@ -17,7 +17,7 @@ from market import answer
 from modelward.chain.custom_contract import CustomContract
 from modelward.chain.transactions import Call, Receipt
 from modelward.models.bundle import open_bundle
-from modelward.models.output import decode_output
+from modelward.models.output import Prediction, decode_output
 from modelward.models.runner import runner_for
 from modelward.models.sandbox import Sandbox
 from modelward.pipeline.definition import read_pipeline
@@ -48,15 +48,21 @@ class PublishedModel:
 
     def scores(self, rows: Any) -> Any:
         """What the version answers to the rows of a table: an array of (rows, scores)."""
-        spec = self.packaged.manifest.output
-        runner = runner_for(open_bundle(self.packaged.bundle.data, self.packaged.bundle.hash))
-        manifest = self.packaged.manifest
-        given = [
-            runner.decode(manifest.canonical_input(manifest.input.row(row)))
-            for row in rows.to_dict("records")
-        ]
-        outputs = [output for output in runner.predict_each(given) if isinstance(output, bytes)]
-        return np.array([decode_output(spec, each).units for each in outputs]) / 10**spec.decimals
+        units = [answer.units for answer in answers(self.packaged, rows)]
+        return np.array(units) / 10**self.packaged.manifest.output.decimals
+
+
+def answers(packaged: PackagedModel, rows: Any) -> list[Prediction]:
+    """What a worker answers to the rows of a table, which may have other columns too."""
+    manifest = packaged.manifest
+    runner = runner_for(open_bundle(packaged.bundle.data, packaged.bundle.hash))
+    names = [column.name for column in manifest.input.columns]
+    given = [
+        runner.decode(manifest.canonical_input(manifest.input.row(row)))
+        for row in rows[names].to_dict("records")
+    ]
+    outputs = [output for output in runner.predict_each(given) if isinstance(output, bytes)]
+    return [decode_output(manifest.output, output) for output in outputs]
 
 
 @dataclass(frozen=True)

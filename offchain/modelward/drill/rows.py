@@ -80,6 +80,14 @@ def rows(requests: int, queue: str | None = None) -> tuple[Row, ...]:
             200,
         ),
         Row(
+            "rpc-two",
+            "two endpoints, either of them down, then both at 20 % of all calls",
+            "no crash, no wrong value, recovers within 60 s",
+            endpoints.fail_by_chance_at_two,
+            4,
+            50,
+        ),
+        Row(
             "rpc",
             "10 kinds of RPC fault, at every method used",
             "no crash, no wrong value, recovers within 60 s",

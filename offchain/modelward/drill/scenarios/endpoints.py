@@ -8,13 +8,15 @@ from typing import Final
 
 from modelward.drill.audit import audit
 from modelward.drill.crew import PATIENCE, Crew, hired
-from modelward.drill.faults import RPC_FAULTS, Fault
+from modelward.drill.faults import RPC_FAULTS, Fault, FaultPlan
 from modelward.drill.findings import Findings
+from modelward.drill.proxy import Proxy
 from modelward.drill.site import Placed, Site
 
 _NETWORK: Final = {"timeout": 0.3}
 _FALSE_EVENTS: Final = (Fault.DUPLICATED_LOGS, Fault.REORDERED_LOGS, Fault.REMOVED_LOGS)
 _STEPS: Final = 12
+_RATE: Final = 0.2
 
 
 def fail_once_at_every_method(site: Site, seed: int) -> Findings:
@@ -34,8 +36,30 @@ def fail_once_at_one_method(site: Site, seed: int) -> Findings:
 def fail_by_chance(site: Site, seed: int) -> Findings:
     """Every call meets one of ten faults with a probability of 20 %."""
     with site.episode(seed) as random, hired(site, network=_NETWORK) as crew:
-        site.plan.by_chance(0.2)
+        site.plan.by_chance(_RATE)
         return _work(site, random, crew, kinds=RPC_FAULTS)
+
+
+def fail_by_chance_at_two(site: Site, seed: int) -> Findings:
+    """Either of two endpoints is down for a while, then both fail at 20 % of all calls."""
+    found = Findings()
+    with (
+        site.episode(seed) as random,
+        Proxy(site.proxy.node_url, FaultPlan(seed + 1)) as other,
+        hired(site, network={**_NETWORK, "fallback_urls": (other.url,)}) as crew,
+    ):
+        plans = site.plan, other.plan
+        placed = []
+        for number, plan in enumerate(plans):
+            crew.step()
+            plan.by_chance(1.0)
+            placed.append(site.place(random))
+            found.demand(crew.finish(restarts=False), f"no work with endpoint {number + 1} down")
+            plan.clear()
+        for plan in plans:
+            plan.by_chance(_RATE)
+        found.add(_work(site, random, crew, RPC_FAULTS, plans=plans, placed=placed))
+    return found
 
 
 def lag_behind(site: Site, seed: int) -> Findings:
@@ -82,10 +106,19 @@ def _fail(site: Site, seed: int, faults: dict[str, Fault]) -> Findings:
     return found
 
 
-def _work(site: Site, random: Random, crew: Crew, kinds: Sequence[Fault]) -> Findings:
-    """Place, mine and work in turns under the plan, then honestly to the end."""
+def _work(
+    site: Site,
+    random: Random,
+    crew: Crew,
+    kinds: Sequence[Fault],
+    *,
+    plans: Sequence[FaultPlan] = (),
+    placed: Sequence[Placed] = (),
+) -> Findings:
+    """Place more, mine and work in turns under the plans, the site's by default, then honestly to
+    the end."""
     found = Findings()
-    placed: list[Placed] = []
+    placed = list(placed)
     for _ in range(_STEPS):
         if random.random() < 0.4:
             placed.append(site.place(random))
@@ -94,10 +127,11 @@ def _work(site: Site, random: Random, crew: Crew, kinds: Sequence[Fault]) -> Fin
         crew.step()
     placed.append(site.place(random))
     site.mine()
-    found.counts["faults met"] += sum(
-        count for (_, kind), count in site.plan.met.items() if kind in kinds
-    )
-    site.plan.clear()
+    for plan in plans or (site.plan,):
+        found.counts["faults met"] += sum(
+            count for (_, kind), count in plan.met.items() if kind in kinds
+        )
+        plan.clear()
     done = crew.finish(restarts=False)
     found.demand(done, f"the worker did not recover within {PATIENCE:g} s")
     found.add(audit(site, placed, [crew.journal]))

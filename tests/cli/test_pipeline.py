@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Outcome
-from tests.pipeline.orchard import apples
-from tests.sdk.test_lineage import NUMBERS_FROM_A_FILE
+from tests.pipeline.orchard import NUMBERS_FROM_A_FILE, apples
 
 PUBLISHED = '\n[thresholds]\naccuracy = {}\n\n[publish]\nprice = "0.001 ether"\n'
 SEARCHING_LITTLE = '\n[train]\nsearch = ["logistic"]\ncandidates = 2\n'
@@ -39,10 +38,14 @@ def test_a_pipeline_ends_with_a_servable_version_whose_lineage_holds(
     assert document["version"].endswith("/apples@1")
     assert Path(document["card"]).exists()
     assert run("model", "show", document["version"]).code == 0
+    read = run("model", "card", document["version"], "-o", "card.html")
+    assert read.code == 0, read.err
+    assert Path("card.html").read_bytes() == Path(document["card"]).read_bytes()
+    assert run("model", "card", document["version"], "-o", "card.html").code == 2
     traced = run("model", "lineage", "owner/apples@1")
     assert traced.code == 0, traced.err
     assert "BROKEN" not in traced.out
-    assert traced.out.count("holds") == 11
+    assert traced.out.count("holds") == 12
 
     again = run("pipeline", "run", orchard / "good.toml", "--publish")
     assert again.code == 0
@@ -85,6 +88,41 @@ def test_without_terms_nothing_can_be_published(run: Run, orchard: Path) -> None
     file = orchard / "good.toml"
     file.write_text(NUMBERS_FROM_A_FILE)
     assert run("pipeline", "run", file, "--publish").code == 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_shared_data_are_fetched_with_the_callers_grant_or_not_at_all(
+    run: Run, orchard: Path, kind: str
+) -> None:
+    file = orchard / f"shared.{kind}"
+    match kind:
+        case "csv":
+            apples().to_csv(file, index=False)
+        case "jsonl":
+            apples().to_json(file, orient="records", lines=True)
+        case "parquet":
+            apples().to_parquet(file)
+    own = 'kind = "csv"\npath = "apples.csv"'
+    shared = f'kind = "shared"\nowner = "owner"\nkey = "orchard"\nformat = "{kind}"'
+    assert own in NUMBERS_FROM_A_FILE
+    text = NUMBERS_FROM_A_FILE.replace(own, shared) + PUBLISHED.format(0.6)
+    (orchard / "shared.toml").write_text(text)
+    published = run("data", "publish", file, "--key", "orchard", "--account", "owner")
+    assert published.code == 0, published.err
+    command = ("pipeline", "run", orchard / "shared.toml", "--account", "requester", "--publish")
+
+    refused = run(*command)
+    assert refused.code == 3
+    assert not list(orchard.glob(".modelward/apples/collect-*"))
+
+    assert run("key", "register", "--account", "requester").code == 0
+    granted = run("grant", "add", "requester", "--data", "orchard", "--account", "owner")
+    assert granted.code == 0, granted.err
+    ended = run(*command)
+    assert ended.code == 0, ended.err
+    traced = run("model", "lineage", "requester/apples@1", "--account", "requester")
+    assert traced.code == 0, traced.err
+    assert traced.out.count("holds") == 12
 
 
 def test_private_runs_are_recorded_against_a_budget_and_refused_beyond_it(

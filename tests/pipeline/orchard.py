@@ -53,6 +53,19 @@ def rules(*changes: tuple[str, str], extra: str = "") -> Pipeline:
     return parse_pipeline(text + extra, Path("pipeline.toml"))
 
 
+NUMBERS = RULES.partition("[columns.variety]")[0]
+"""The rules of weight and spots: what is made of them has an exact program."""
+
+NUMBERS_FROM_A_FILE = NUMBERS.replace('kind = "frame"', 'kind = "csv"\npath = "apples.csv"')
+
+
+def numbers_alone() -> Pipeline:
+    """Those rules, a threshold, and what to try below it."""
+    search = '[train]\nsearch = ["logistic", "tree"]\ncandidates = 3\n'
+    thresholds = "[thresholds]\naccuracy = 0.7\n"
+    return parse_pipeline(NUMBERS + search + thresholds, Path("pipeline.toml"))
+
+
 def column_rule(name: str, *lines: str) -> tuple[str, str]:
     """A change that adds lines to the rules of one column."""
     return f"[columns.{name}]\n", f"[columns.{name}]\n" + "".join(f"{line}\n" for line in lines)

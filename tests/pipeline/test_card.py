@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelward.errors import InvalidPipeline
 from modelward.pipeline.card import classification_figures
 from modelward.pipeline.definition import Pipeline, parse_pipeline
 from modelward.pipeline.exact import ExactPart, exact_part
@@ -38,11 +37,6 @@ def test_groups_are_measured_apart_and_shown(tmp_path: Path) -> None:
     assert [group["value"] for group in groups] == ["Boskoop", "Elstar", "Gala"]
     assert sum(group["rows"] for group in groups) == ROWS // 4
     assert b"variety = Gala" in ended.card.read_bytes()
-
-
-def test_groups_by_what_is_not_public_are_refused() -> None:
-    with pytest.raises(InvalidPipeline, match=r"evaluate\.groups: .*'spots' is of the kind"):
-        rules(extra='[evaluate]\ngroups = ["spots"]\n')
 
 
 def test_the_card_is_one_page_that_escapes_what_it_quotes(tmp_path: Path) -> None:

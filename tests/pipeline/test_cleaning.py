@@ -236,6 +236,42 @@ def test_a_row_with_too_many_cells_is_named(tmp_path: Path) -> None:
         collected(tmp_path, b"\n".join(lines))
 
 
+def test_another_delimiter_is_asked_for_and_taken(tmp_path: Path) -> None:
+    data = apples().to_csv(index=False, sep=";").encode()
+    with pytest.raises(InvalidInput, match="has a single column, 'weight;spots") as refused:
+        collected(tmp_path, data)
+    assert "delimiter" in (refused.value.hint or "")
+    assert len(collected(tmp_path, data, delimiter=";")) == ROWS
+
+
+def test_a_missing_quotation_mark_is_named_with_its_line(tmp_path: Path) -> None:
+    data = csv(apples(9000)).replace(b"Gala", b'"Gala', 1)
+    with pytest.raises(InvalidInput, match=r"not valid CSV at line \d+|has \d+ cells"):
+        collected(tmp_path, data)
+
+
+def test_index_columns_and_others_that_no_rule_names_are_left_alone(tmp_path: Path) -> None:
+    table = collected(tmp_path, apples().to_csv(index=True).encode())
+    assert clean(table, rules()).table.columns.tolist() == apples().columns.tolist()
+
+
+@pytest.mark.parametrize(
+    ("classes", "cells"),
+    [
+        ("[true, false]", (True, False)),
+        ("[true, false]", ("TRUE", "false")),
+        ("[0, 1]", (0, 1)),
+        ("[0, 1]", (0.0, 1.0)),
+        ("[0, 1]", ("0", "1")),
+    ],
+)
+def test_a_target_may_be_a_boolean_or_a_number(classes: str, cells: tuple[object, ...]) -> None:
+    pipeline = rules(('["class one", "juice"]', classes))
+    table = apples()
+    table["grade"] = pd.Series([*cells] * (ROWS // 2), index=table.index, dtype=object)
+    assert set(clean(table, pipeline).table["grade"]) == set(pipeline.target.classes)
+
+
 def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="two columns called 'weight'"):
         collected(tmp_path, csv(apples()).replace(b"weight,spots", b"weight,weight"))

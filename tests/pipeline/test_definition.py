@@ -26,6 +26,11 @@ FAULTS = {
     "a key that is not known": ('kind = "boolean"', 'kind = "boolean"\nkid = 1', "washed.kid"),
     "a column without a kind": ('kind = "date"', "unique = true", "columns.picked.kind"),
     "a single class": ('["class one", "juice"]', '["juice"]', "target"),
+    "a delimiter of two signs": (
+        'kind = "frame"',
+        'kind = "csv"\npath = "a"\ndelimiter = "::"',
+        "source.delimiter",
+    ),
     "an unknown source": ('kind = "frame"', 'kind = "excel"', "source"),
     "rules for the target": (
         "[columns.weight]",
@@ -40,6 +45,7 @@ MORE_FAULTS = {
     "a threshold that is no number": ('[thresholds]\naccuracy = "high"', "thresholds.accuracy"),
     "an unknown estimator": ('[train]\nestimator = "oracle"', "train.estimator"),
     "an unknown estimator to search": ('[train]\nsearch = ["ridge"]', "train.search"),
+    "a group whose values are private": ('[evaluate]\ngroups = ["spots"]', "evaluate.groups"),
     "a group that is no column": ('[evaluate]\ngroups = ["farm"]', "evaluate.groups"),
     "a split by two columns": ('[split]\ngroup = "variety"\norder = "picked"', "split"),
     "everything held out": ("[split]\nheld_out = 1.0", "split.held_out"),

@@ -17,9 +17,8 @@ from modelward.models.bundle import open_bundle
 from modelward.pipeline.definition import Pipeline, parse_pipeline
 from modelward.pipeline.private import _perturbation, train_privately
 from modelward.pipeline.run import run_pipeline
-from tests.pipeline.orchard import RULES, apples
+from tests.pipeline.orchard import NUMBERS, apples
 
-NUMBERS = RULES.partition("[columns.variety]")[0]
 PRIVATE = "[train.privacy]\nepsilon = 4\n"
 RECORDED = 'owner = "owner"\nkey = "orchard"\n'
 

@@ -12,11 +12,21 @@ import pandas as pd
 import pytest
 
 from modelward.errors import DataNotClean, ThresholdNotMet
+from modelward.models.bundle import fingerprint, write_bundle
+from modelward.models.estimators import load_estimator
+from modelward.models.manifest import Manifest
 from modelward.pipeline.clean import clean
 from modelward.pipeline.run import Finished, run_pipeline
 from modelward.pipeline.split import split
-from modelward.pipeline.train import train
-from tests.pipeline.orchard import ROWS, apples, column_rule, rules
+from modelward.pipeline.train import Attempt, _preferred, train
+from tests.pipeline.orchard import (
+    NOTE_RULE,
+    ROWS,
+    apples,
+    apples_with_notes,
+    column_rule,
+    rules,
+)
 
 LENIENT = "[thresholds]\naccuracy = 0.6\n"
 NUMBERS_ALONE = (
@@ -80,7 +90,7 @@ def test_nothing_that_is_fitted_ever_sees_a_held_out_row(
     from sklearn.preprocessing import StandardScaler
 
     table = apples()
-    table["weight"] = [f"{100 + number / 8:.3f}" for number in range(ROWS)]  # tells rows apart
+    table["weight"] = [f"{100 + 3 * number**0.5:.9f}" for number in range(ROWS)]  # tells rows apart
     table.loc[list(range(1, ROWS, 20)), "weight"] = ""
     pipeline = rules(
         column_rule("weight", 'missing = "impute"'),
@@ -110,8 +120,45 @@ def test_nothing_that_is_fitted_ever_sees_a_held_out_row(
     assert len(seen) == 3
     assert len(seen[StandardScaler]) > 20
     assert not np.isin(cells, raw).any()
+    assert not np.isin(cells, np.concatenate(seen[StandardScaler])).any()
+    assert len(seen[LogisticRegression]) < 80, "the search is bounded"
     trained_on = ROWS - len(held_out)
     assert max(len(fitted) for fits in seen.values() for fitted in fits) == trained_on
+
+
+def test_whatever_the_held_out_rows_hold_the_model_is_the_same(tmp_path: Path) -> None:
+    """Every cell of theirs but the target is replaced, in columns of every kind."""
+    pipeline = rules(
+        ("minimum = 40\nmaximum = 400\n", ""),
+        column_rule("weight", 'missing = "impute"'),
+        column_rule("variety", 'missing = "impute"'),
+        extra=NOTE_RULE + '[train]\nsearch = ["logistic", "tree"]\ncandidates = 3\n'
+        "[thresholds]\nlog_loss = 0.01\n",
+    )
+    table = apples_with_notes()
+    table.loc[list(range(1, ROWS, 20)), ["weight", "variety"]] = ""
+    held_out = list(split(clean(table, pipeline).table, pipeline).held_out)
+    other = table.copy()
+    other.loc[held_out, "weight"] = [f"{200 + row / 7:.9f}" for row in held_out]
+    other.loc[held_out, ["spots", "variety", "washed"]] = ["99", "Gala", "yes"]
+    other.loc[held_out, "picked"] = [f"2025-09-{1 + row % 30:02d}" for row in held_out]
+    other.loc[held_out, "note"] = "words that nobody else has written"
+
+    ends, measured = [], []
+    for name, each in (("one", table), ("other", other)):
+        with pytest.raises(ThresholdNotMet):
+            run(tmp_path / name, each, pipeline)
+        [trained] = (tmp_path / name).glob("train-*")
+        [evaluated] = (tmp_path / name).glob("evaluate-*")
+        estimator = load_estimator((trained / "estimator.skops").read_bytes())
+        manifest = Manifest.from_bytes((evaluated / "manifest.json").read_bytes())
+        report = json.loads((trained / "report.json").read_bytes())
+        ends.append(
+            (report["attempts"], manifest.input, fingerprint(write_bundle(estimator, manifest)))
+        )
+        measured.append(manifest.metrics)
+    assert ends[0] == ends[1]
+    assert measured[0] != measured[1]
 
 
 def test_missing_held_out_cells_are_filled_from_the_training_rows(tmp_path: Path) -> None:
@@ -138,6 +185,27 @@ def test_the_first_estimator_is_taken_when_it_is_good_enough(tmp_path: Path) -> 
     assert not any("searching" in words for words in said)
 
 
+def test_a_rare_class_is_pointed_out(tmp_path: Path) -> None:
+    table = apples()
+    rare = table.index[table["grade"] == "juice"][:8]
+    table["grade"] = "class one"
+    table.loc[rare, "grade"] = "juice"
+    said: list[str] = []
+    run(tmp_path, table, rules(*NUMBERS_ALONE, extra="[train]\nfolds = 2\n"), said)
+    assert any("'juice' is 5.0% of the rows: look at balanced_accuracy" in each for each in said)
+
+
+def test_progress_is_told_by_the_fold_and_by_the_kind_searched(tmp_path: Path) -> None:
+    said: list[str] = []
+    extra = '[train]\nsearch = ["tree"]\ncandidates = 3\nfolds = 2\n[thresholds]\nlog_loss = 0.01\n'
+    with pytest.raises(ThresholdNotMet):
+        run(tmp_path, apples(), rules(*NUMBERS_ALONE, extra=extra), said)
+    folds = [words for words in said if "fold " in words]
+    assert len(folds) == 4
+    assert all(re.search(r"fold [12] of 2: log_loss \d\.\d{4}", words) for words in folds)
+    assert any("narrowing 3 candidates for sklearn.Pipeline(" in words for words in said)
+
+
 def test_below_the_thresholds_others_are_tried_and_the_shortfall_is_told(tmp_path: Path) -> None:
     said: list[str] = []
     pipeline = rules(
@@ -152,6 +220,28 @@ def test_below_the_thresholds_others_are_tried_and_the_shortfall_is_told(tmp_pat
     attempts = json.loads((folder / "report.json").read_bytes())["attempts"]
     assert len(attempts) == 3
     assert next(tmp_path.glob("evaluate-*/card.html")).stat().st_size > 10_000
+
+
+def attempt(name: str, mean: float, exact: bool) -> tuple[str, Attempt]:
+    return name, Attempt(name, {}, {"accuracy": (mean, 0.02)}, "" if exact else "too large")
+
+
+@pytest.mark.parametrize(
+    ("least", "tried", "preferred"),
+    [
+        (0.8, [attempt("plain", 0.91, True), attempt("large", 0.92, False)], "plain"),
+        (0.8, [attempt("plain", 0.89, True), attempt("large", 0.92, False)], "large"),
+        (0.915, [attempt("plain", 0.91, True), attempt("large", 0.92, False)], "large"),
+        (0.95, [attempt("plain", 0.91, True), attempt("large", 0.92, False)], "plain"),
+        (0.8, [attempt("plain", 0.91, True), attempt("other", 0.93, True)], "other"),
+    ],
+    ids=["as good", "worse by more than the error", "below the threshold", "none reaches", "best"],
+)
+def test_an_exact_estimator_is_preferred_within_one_standard_error(
+    least: float, tried: list[tuple[str, Attempt]], preferred: str
+) -> None:
+    chosen, _ = _preferred(tried, rules(extra=f"[thresholds]\naccuracy = {least}\n"))
+    assert chosen == preferred
 
 
 def test_an_estimator_with_an_exact_program_is_preferred_where_it_is_as_good() -> None:

@@ -7,20 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from modelward.errors import LineageBroken
+from modelward.errors import BadInput, HashMismatch, LineageBroken
 from modelward.pipeline.definition import Pipeline, parse_pipeline
-from modelward.pipeline.lineage import LINKS
+from modelward.pipeline.lineage import CARD, LINKS
 from modelward.pipeline.run import Finished, run_pipeline
-from modelward.sdk import Connection, Owner
-from modelward.sdk.lineage import keep_lineage, trace
+from modelward.sdk import Connection, Owner, Requester
+from modelward.sdk.lineage import keep_lineage, model_card, trace
 from modelward.terms import parse_amount
-from tests.pipeline.orchard import RULES, apples
+from tests.market import MODEL
+from tests.pipeline.orchard import NUMBERS_FROM_A_FILE, apples
 
 REFERENCE = "owner/apples@1"
-ON_CHAIN = ("metrics", "bundle", "manifest", "version", "registered", "published")
-NUMBERS_FROM_A_FILE = RULES.partition("[columns.variety]")[0].replace(
-    'kind = "frame"', 'kind = "csv"\npath = "apples.csv"'
-)
+ON_CHAIN = ("metrics", "bundle", CARD, "manifest", "version", "registered", "published")
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +67,8 @@ def test_who_did_not_run_it_sees_the_links_and_checks_what_is_public(
 ) -> None:
     shutil.rmtree(owner.connection.config.home / "lineages")
     traced = trace(owner.connection, REFERENCE)
-    assert [link.holds for link in traced.links] == [None] * 5 + [
-        True,
-        None,
-        True,
-        True,
-        True,
-        True,
-    ]
+    assert [link.name for link in traced.links] == [*LINKS, *ON_CHAIN]
+    assert [link.holds for link in traced.links] == [None] * len(LINKS) + [True] * len(ON_CHAIN)
 
 
 @pytest.mark.parametrize(
@@ -101,16 +93,37 @@ def test_one_changed_byte_breaks_its_link(
     assert broken.value.links == (link,)
 
 
-def test_one_changed_byte_in_the_stored_manifest_breaks_its_link(
-    published: Path, owner: Owner
+@pytest.mark.parametrize("mine", [True, False], ids=["to its owner", "to anybody"])
+@pytest.mark.parametrize("link", ["manifest", "bundle", CARD])
+def test_one_changed_byte_of_what_is_stored_breaks_its_link(
+    published: Path, owner: Owner, link: str, mine: bool
 ) -> None:
     connection = owner.connection
-    listed = trace(connection, REFERENCE).version
+    traced = trace(connection, REFERENCE)
+    version = traced.version.version
+    (card,) = [each.value for each in traced.links if each.name == CARD]
+    digests = {
+        "manifest": version.manifest_hash.hex(),
+        "bundle": version.content_hash.hex(),
+        CARD: card.removeprefix("0x"),
+    }
+    if not mine:
+        shutil.rmtree(connection.config.home / "lineages")
     root = Path(connection.store.url.removeprefix("file://"))
-    [stored] = [path for path in root.rglob("*") if listed.version.manifest_hash.hex() in path.name]
+    [stored] = [path for path in root.rglob("*") if path.name == digests[link]]
     stored.chmod(0o600)
     flip(stored)
-    assert "manifest" in broken_links(connection)
+    assert link in broken_links(connection)
+    if link == CARD:
+        with pytest.raises(HashMismatch):
+            model_card(connection, REFERENCE)
+
+
+def test_anybody_can_read_the_model_card(published: Path, outsider: Requester) -> None:
+    [card] = published.glob("steps/evaluate-*/card.html")
+    assert model_card(outsider.connection, REFERENCE) == card.read_bytes()
+    with pytest.raises(BadInput, match="has no model card"):
+        model_card(outsider.connection, MODEL)
 
 
 def test_a_step_that_is_gone_is_not_called_broken(published: Path, owner: Owner) -> None:

@@ -303,6 +303,34 @@ def lineage(
 
 
 @app.command()
+def card(
+    model: ModelArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    network: NetworkOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write the model card of a version, an HTML page, to a file."""
+    from modelward.cli.pipeline import require_pipeline_packages
+    from modelward.errors import BadInput
+    from modelward.sdk import connect
+
+    require_pipeline_packages()
+    from modelward.sdk.lineage import model_card
+
+    if output.exists() and not force:
+        raise BadInput(f"There is a file {output} already.", hint="Say --force to replace it.")
+    page = model_card(connect(network, None, config=config), model)
+    try:
+        output.write_bytes(page)
+    except OSError as error:
+        raise BadInput(f"{output} cannot be written: {error.strerror}.") from error
+    typer.echo(f"wrote {len(page):,} bytes to {output}")
+
+
+@app.command()
 def retire(
     model: ModelArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether a model may go.")] = False,

@@ -39,6 +39,12 @@ Number = Annotated[
     BeforeValidator(lambda value: float(value) if type(value) is int else value),
 ]
 
+Label = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if isinstance(value, bool | int) else value),
+]
+"""A category or class; TOML's whole numbers and booleans are taken by their text."""
+
 CLASSIFIERS = ("logistic", "tree", "forest", "extra-trees", "boosting", "mlp")
 REGRESSORS = ("linear", "ridge", "tree", "forest", "extra-trees", "boosting", "mlp")
 
@@ -53,7 +59,7 @@ class CsvSource(_Section):
     kind: Literal["csv"]
     path: Name
     encoding: str | None = None
-    delimiter: str = ","
+    delimiter: str = Field(default=",", pattern=r"^[^\w\r\n\"]$")
 
 
 class ParquetSource(_Section):
@@ -112,7 +118,7 @@ class ColumnRules(_Section):
     rename: Name | None = None
     minimum: Number | None = None
     maximum: Number | None = None
-    categories: tuple[str, ...] = ()
+    categories: tuple[Label, ...] = ()
     aliases: Mapping[str, str] = Field(default_factory=dict)
     formats: tuple[str, ...] = ("%Y-%m-%d",)
     decimal: Literal[".", ","] = "."
@@ -166,7 +172,7 @@ class Target(_Section):
 
     column: Name
     task: Task
-    classes: tuple[str, ...] = ()
+    classes: tuple[Label, ...] = ()
     aliases: Mapping[str, str] = Field(default_factory=dict)
     minimum: Number | None = None
     maximum: Number | None = None

@@ -17,6 +17,9 @@ from eth_utils.crypto import keccak
 LINKS = ("source", "cleaned", "split", "training", "card")
 """The links in their order, by the names they have in a manifest's lineage."""
 
+CARD = "model card"
+"""The name by which a manifest's lineage has the hash of the card itself, which is public."""
+
 _FIRST = bytes(32)
 
 

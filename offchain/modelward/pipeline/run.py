@@ -30,7 +30,7 @@ from modelward.pipeline.card import (
 from modelward.pipeline.clean import clean
 from modelward.pipeline.definition import Pipeline
 from modelward.pipeline.evaluate import Evaluation, check_thresholds
-from modelward.pipeline.lineage import Lineage
+from modelward.pipeline.lineage import CARD, Lineage
 from modelward.pipeline.measure import by_group, calibration
 from modelward.pipeline.package import (
     MeasuredModel,
@@ -130,6 +130,8 @@ class _Run:
         source = collect(self.pipeline.source, base, frame=frame, fetch=fetch)
 
         def collecting(out: Path) -> None:
+            for note in source.notes:
+                self._below(note)
             (out / "table.jsonl").write_bytes(table_bytes(source.table))
             (out / "notes.json").write_bytes(json_bytes(source.notes))
 
@@ -323,7 +325,7 @@ class _Run:
         rows = measured.input.rows(data.held_out_inputs.itertuples(index=False, name=None))
         bundle = checked_bundle(
             _estimator(trained),
-            replace(measured, lineage=lineage.links()),
+            replace(measured, lineage={**lineage.links(), CARD: lineage.contents["card"]}),
             evaluated.read("program.bin") or None,
             rows,
         )

@@ -118,12 +118,23 @@ def _shared(data: bytes, source: SharedSource) -> Collected:
 
 def _csv(data: bytes, source: CsvSource, name: str) -> Collected:
     text, notes = _text(data, source.encoding, name)
-    records = list(csv.reader(io.StringIO(text, newline=""), delimiter=source.delimiter))
-    records = [record for record in records if any(cell.strip() for cell in record)]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=source.delimiter)
+    try:
+        records = [record for record in reader if any(cell.strip() for cell in record)]
+    except csv.Error as error:
+        raise InvalidInput(
+            f"{name} is not valid CSV at line {reader.line_num}: {error}.",
+            hint="Is a quotation mark missing?",
+        ) from error
     if not records:
         raise InvalidInput(f"{name} is empty.")
     header, *rows = records
     names = [cell.strip() for cell in header]
+    if len(names) == 1:
+        raise InvalidInput(
+            f"{name} has a single column, {names[0][:80]!r}.",
+            hint="Is the delimiter right? `delimiter` in [source] states it.",
+        )
     for number, row in enumerate(rows, start=1):
         if len(row) != len(names):
             raise InvalidInput(

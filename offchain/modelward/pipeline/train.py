@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from modelward.errors import NoExactProgram, UnsupportedEstimator
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Progress = Callable[[str], None]
+
+RARE = 0.1
+"""Of a class with a smaller share of the training rows, accuracy says little."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,26 @@ def train(
     inputs, labels = rows[list(features)], rows[pipeline.target.column]
     if pipeline.train.privacy is not None:
         return _privately(inputs, labels, pipeline, pipeline.train.privacy, progress)
+    if pipeline.target.classes:
+        rarest, share = min(labels.value_counts(normalize=True).items(), key=lambda each: each[1])
+        if share < RARE:
+            progress(
+                f"{rarest!r} is {share:.1%} of the rows: look at balanced_accuracy or roc_auc, not"
+                " at accuracy"
+            )
     name = first_choice(pipeline)
     progress(f"fitting {name} on {len(rows)} rows, {pipeline.train.folds} folds")
-    first = _tried(chain(pipeline, features, name), inputs, labels, pipeline)
+    first = _tried(chain(pipeline, features, name), inputs, labels, pipeline, progress)
     if _reaches(first[1], pipeline):
         return Trained(first[0], first[1], (first[1],), searched=False)
     progress(f"{_said(first[1], pipeline)}, below the thresholds: searching")
     tried = [first]
     for unfitted, space in search_space(pipeline, features):
+        progress(
+            f"narrowing {pipeline.train.candidates} candidates for {estimators.describe(unfitted)}"
+        )
         best = _halved(unfitted, space, inputs, labels, pipeline)
-        tried.append(_tried(best, inputs, labels, pipeline))
+        tried.append(_tried(best, inputs, labels, pipeline, progress))
         progress(f"{tried[-1][1].estimator}: {_said(tried[-1][1], pipeline)}")
     estimator, chosen = _preferred(tried, pipeline)
     return Trained(estimator, chosen, tuple(attempt for _, attempt in tried), searched=True)
@@ -148,25 +162,23 @@ def _learned(cells: pd.Series[Any], rules: ColumnRules) -> Bounds | None:
     )
 
 
-def _tried(unfitted: Any, inputs: Any, labels: Any, pipeline: Pipeline) -> tuple[Any, Attempt]:
+def _tried(
+    unfitted: Any, inputs: Any, labels: Any, pipeline: Pipeline, progress: Progress
+) -> tuple[Any, Attempt]:
     from sklearn.model_selection import cross_validate
 
-    names = _measured(pipeline)
-    results = cross_validate(
-        unfitted,
-        inputs,
-        labels,
-        cv=_folds(pipeline),
-        scoring={name: SCORING[name] for name in names},
-        error_score="raise",
-    )
-    scores = {
-        name: (
-            float(results[f"test_{name}"].mean()),
-            float(results[f"test_{name}"].std(ddof=1) / len(results[f"test_{name}"]) ** 0.5),
+    scoring = {name: SCORING[name] for name in _measured(pipeline)}
+    results: dict[str, list[float]] = {name: [] for name in scoring}
+    folds = pipeline.train.folds
+    for number, fold in enumerate(_folds(pipeline).split(inputs, labels), start=1):
+        found = cross_validate(
+            unfitted, inputs, labels, cv=[fold], scoring=scoring, error_score="raise"
         )
-        for name in names
-    }
+        for name, scores in results.items():
+            scores.append(float(found[f"test_{name}"][0]))
+        figure = figure_of(pipeline.target.task, pipeline.metric, results[pipeline.metric][-1])
+        progress(f"fold {number} of {folds}: {pipeline.metric} {figure:.4f}")
+    scored = {name: (fmean(each), stdev(each) / folds**0.5) for name, each in results.items()}
     fitted = unfitted.fit(inputs, labels)
     parameters = {
         key.partition("__")[2]: value
@@ -176,7 +188,7 @@ def _tried(unfitted: Any, inputs: Any, labels: Any, pipeline: Pipeline) -> tuple
     return fitted, Attempt(
         estimators.describe(fitted),
         {key: value for key, value in parameters.items() if value is not None},
-        scores,
+        scored,
         _why_not_exact(fitted, inputs, pipeline),
     )
 

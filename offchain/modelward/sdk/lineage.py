@@ -16,17 +16,27 @@ from eth_utils.crypto import keccak
 
 from modelward.chain.encoding import to_hex
 from modelward.chain.events import ModelRegistered, VersionPublished
-from modelward.errors import HashMismatch, LineageBroken, ModelwardError
+from modelward.errors import (
+    BadInput,
+    ContentMissing,
+    ContentTooLarge,
+    HashMismatch,
+    LineageBroken,
+    ModelwardError,
+    StoreUnavailable,
+)
 from modelward.models.manifest import Manifest
 from modelward.pipeline.definition import Pipeline
 from modelward.pipeline.evaluate import shown
-from modelward.pipeline.lineage import LINKS, Lineage
+from modelward.pipeline.lineage import CARD, LINKS, Lineage
 from modelward.pipeline.run import Finished
 from modelward.pipeline.sources import FetchShared, collect
 from modelward.pipeline.steps import content_of
 from modelward.sdk.catalogue import Catalogue, ListedVersion
 from modelward.sdk.connection import Connection
 from modelward.sdk.records import read_record, write_record
+
+MAX_CARD_BYTES = 16 * 2**20
 
 _STEP_OF = {"cleaned": "clean", "split": "split", "training": "train"}
 
@@ -88,7 +98,11 @@ class Trace:
 
 
 def keep_lineage(connection: Connection, pipeline: Pipeline, base: Path, run: Finished) -> None:
-    """Keep what `trace` needs to check a published run. Raises `RecordUnavailable`."""
+    """Keep what `trace` needs to check a published run, and store its model card for everybody.
+
+    Raises `RecordUnavailable` or `StoreUnavailable`.
+    """
+    connection.store.put(run.card.read_bytes())
     record = LineageRecord(
         base=str(base.resolve()),
         pipeline=pipeline.model_dump_json(),
@@ -100,6 +114,22 @@ def keep_lineage(connection: Connection, pipeline: Pipeline, base: Path, run: Fi
         ),
     )
     write_record(_place(connection, run.packaged.bundle.hash), record)
+
+
+def model_card(connection: Connection, reference: str) -> bytes:
+    """The model card of a version, an HTML page, checked against the hash in its manifest.
+
+    Raises `BadInput` when it has none, `ContentMissing`, `StoreUnavailable` or `HashMismatch`, and
+    what `trace` raises.
+    """
+    catalogue = Catalogue(connection)
+    version = catalogue.version(reference)
+    digest = catalogue.manifest(version).lineage.get(CARD)
+    if digest is None:
+        raise BadInput(
+            f"{version.reference} has no model card.", hint="Only a pipeline's versions have one."
+        )
+    return connection.store.get(digest, limit=MAX_CARD_BYTES)
 
 
 def trace(connection: Connection, reference: str, *, fetch: FetchShared | None = None) -> Trace:
@@ -132,7 +162,8 @@ def _manifest_is_whole(catalogue: Catalogue, version: ListedVersion) -> bool:
 
 def _public_links(manifest: Manifest | None) -> Iterator[TracedLink]:
     for name, digest in (manifest.lineage if manifest else {}).items():
-        yield TracedLink(name, to_hex(digest), None, "its owner can show it")
+        if name != CARD:
+            yield TracedLink(name, to_hex(digest), None, "its owner can show it")
 
 
 def _own(
@@ -197,13 +228,17 @@ def _on_chain(
     if manifest is not None:
         same = set(manifest.metrics) == set(pinned.metrics)
     yield TracedLink("metrics", metrics, same)
+    stored, where = _stored(connection, pinned.content_hash), connection.store.url
     if record is not None:
         folders = {step.name: Path(step.directory) for step in record.steps}
         file = folders["package"] / "bundle.zip"
-        holds = keccak(file.read_bytes()) == pinned.bundle_hash if file.exists() else None
-        yield TracedLink("bundle", to_hex(pinned.bundle_hash), holds, str(file))
-    else:
-        yield TracedLink("bundle", to_hex(pinned.bundle_hash), None, "as the version pins it")
+        if file.exists():
+            here = keccak(file.read_bytes()) == pinned.bundle_hash
+            stored, where = here and stored is not False, f"{file}, {where}"
+    yield TracedLink("bundle", to_hex(pinned.bundle_hash), stored, where)
+    if manifest is not None and CARD in manifest.lineage:
+        card = manifest.lineage[CARD]
+        yield TracedLink(CARD, to_hex(card), _stored(connection, card), connection.store.url)
     yield TracedLink(
         "manifest", to_hex(pinned.manifest_hash), manifest is not None, connection.store.url
     )
@@ -216,3 +251,14 @@ def _on_chain(
         yield TracedLink(
             what, to_hex(event.transaction_hash), True, f"in block {event.block_number}"
         )
+
+
+def _stored(connection: Connection, digest: bytes) -> bool | None:
+    """Whether what the store holds under a hash is whole; None where it cannot be had."""
+    try:
+        connection.store.get(digest)
+    except HashMismatch:
+        return False
+    except (ContentMissing, ContentTooLarge, StoreUnavailable):
+        return None
+    return True

@@ -75,6 +75,14 @@ def send(
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait for the answer, or only place it.")
     ] = True,
+    accept_: Annotated[
+        bool,
+        typer.Option(
+            "--accept",
+            help="Take an answer that can be challenged at once, if the program on chain gives the "
+            "same: the worker is paid earlier.",
+        ),
+    ] = False,
     network: NetworkOption = None,
     account: AccountOption = None,
     config: ConfigOption = None,
@@ -86,8 +94,8 @@ def send(
     from modelward.cli.printing import note, print_json, progress_line, shown_time
     from modelward.errors import BadInput
     from modelward.models.rows import read_row
-    from modelward.sdk import Requester, connect, wait_for_result
-    from modelward.terms import format_amount, parse_amount
+    from modelward.sdk import Requester, connect, disputes, wait_for_result
+    from modelward.terms import ZERO_ADDRESS, format_amount, parse_amount
 
     expected = None if fee is None else parse_amount(fee)
     most = None if max_fee is None else parse_amount(max_fee)
@@ -97,11 +105,18 @@ def send(
             "Give the row either with --input or with --set.",
             hint=f"`modelward model show {model}` lists the features.",
         )
+    if accept_ and not wait:
+        raise BadInput("What is to be accepted must be waited for: --accept without --no-wait.")
     connection = connect(
         network, account, config=config, default_role="requester", ask_password=ask_password
     )
     requester = Requester(connection)
     offered = requester.quote(model)
+    if accept_ and offered.quote.offer.verifier == ZERO_ADDRESS:
+        raise BadInput(
+            f"The answers of {model} stand at once; there is nothing to accept.",
+            hint="Leave out --accept.",
+        )
     schema = offered.manifest.input
     row = schema.row(schema.parse(values)) if input_ is None else read_row(input_, schema)
     note(IN_CLEAR if clear or offered.service_key is None else PRIVATE)
@@ -129,6 +144,10 @@ def send(
         return
     with progress_line() as progress:
         result = wait_for_result(connection, placed.id, progress=progress)
+        if accept_ and result.pending:
+            progress("the answer is right", "accepting it")
+            disputes.accept(connection, placed.id)
+            result = wait_for_result(connection, placed.id, progress=progress, standing=True)
     _print_result(connection, result, json=json)
 
 
@@ -397,7 +416,7 @@ def _request_id(connection: Connection, text: str) -> RequestId:
 
 def _print_result(connection: Connection, result: Result, *, json: bool) -> None:
     from modelward.chain.encoding import to_hex
-    from modelward.cli.printing import print_fields, print_json
+    from modelward.cli.printing import print_fields, print_json, shown_time
     from modelward.terms import format_fee
 
     if json:
@@ -408,6 +427,7 @@ def _print_result(connection: Connection, result: Result, *, json: bool) -> None
                 "prediction": _prediction_document(result.prediction),
                 "commitment": result.commitment,
                 "verified": True,
+                "pending_until": result.pending_until,
                 "worker": result.worker,
                 "block": result.block_number,
                 "transaction": result.transaction_hash,
@@ -426,6 +446,12 @@ def _print_result(connection: Connection, result: Result, *, json: bool) -> None
         ("commitment", to_hex(result.commitment)),
         ("verified", "this output, with the request's secret, has the commitment on chain"),
     ]
+    if result.pending_until is not None:
+        fields[-1] = ("verified", "the program on chain gives the same, bit for bit")
+        accept = f"`modelward request accept {to_hex(result.request_id)}`"
+        fields.append(
+            ("pending", f"until {shown_time(result.pending_until)}; accept it now with {accept}")
+        )
     if output.scores == "decision":
         fields.insert(1, ("scores", "distances from the decision boundary"))
     print_fields(fields)

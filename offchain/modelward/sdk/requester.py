@@ -218,12 +218,17 @@ class Requester(Participant):
         *,
         timeout: float | None = None,
         progress: Progress | None = None,
+        standing: bool = False,
     ) -> Result:
         """Wait until a request is answered, declined or too late; then as `result`.
 
+        An answer to an exact model is returned while it can be challenged still, if the program on
+        chain gives the same (`CheckFailed` if not); `standing` waits until it stands.
         Raises `TimedOut` after `timeout` seconds; nothing is lost by waiting again.
         """
-        return wait_for_result(self.connection, request, timeout=timeout, progress=progress)
+        return wait_for_result(
+            self.connection, request, timeout=timeout, progress=progress, standing=standing
+        )
 
     # --- money back ------------------------------------------------------------------------------
 

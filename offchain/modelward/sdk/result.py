@@ -1,4 +1,8 @@
-"""Results: decoded only after their commitment was recomputed and found on chain."""
+"""Results: decoded only after their commitment was recomputed and found on chain.
+
+An answer to an exact model is one already while it can be challenged, if the program on chain gives
+the same: nothing a challenge could change.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from modelward.chain.encoding import to_hex
-from modelward.chain.events import InferenceCorrected, InferenceFulfilled, InferenceRefused
+from modelward.chain.events import (
+    AnswerPosted,
+    InferenceCorrected,
+    InferenceFulfilled,
+    InferenceRefused,
+)
 from modelward.commitments import commits_to, result_commitment
-from modelward.errors import CommitmentMismatch, NotAnswered, RequestRefused, TimedOut
+from modelward.errors import (
+    CheckFailed,
+    CommitmentMismatch,
+    InvalidTerms,
+    NotAnswered,
+    NotDeployed,
+    RequestRefused,
+    TimedOut,
+)
 from modelward.models.manifest import Manifest
 from modelward.models.output import Prediction, decode_output
 from modelward.sdk.catalogue import Catalogue, ListedVersion
 from modelward.sdk.connection import Connection
+from modelward.sdk.disputes import judged, pending_answer
 from modelward.sdk.history import RequestHistory, opened_input, read_history
 from modelward.sdk.payloads import opened_output
 from modelward.terms import (
@@ -37,8 +55,9 @@ Progress = Callable[[str, str], None]
 class Result:
     """An answer whose commitment, recomputed from output and secret, is the one on chain.
 
-    That the model would give this output is a worker's word, unless it is replayed (`verify`) or
-    was corrected by a verifier, when there is no `worker`.
+    That the model would give this output is a worker's word, unless it is replayed (`verify`), was
+    corrected by a verifier, when there is no `worker`, or is examined by one still: then it can be
+    accepted up to `pending_until`, and is what the program on chain gives, bit for bit.
     """
 
     request_id: RequestId
@@ -52,6 +71,12 @@ class Result:
     transaction_hash: bytes
     token: Address
     fee: int
+    pending_until: int | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether the answer can be challenged, or accepted, still."""
+        return self.pending_until is not None
 
 
 def read_result(connection: Connection, history: RequestHistory) -> Result:
@@ -66,6 +91,30 @@ def read_result(connection: Connection, history: RequestHistory) -> Result:
     """
     answered = require_answer(connection, history)
     output, commitment = check_commitment(connection, history, answered)
+    return _result(connection, history, answered, output, commitment)
+
+
+def read_examined(connection: Connection, history: RequestHistory, posted: AnswerPosted) -> Result:
+    """The result in an answer under examination, which the program on chain gives as well.
+
+    Raises as `read_result`, and `CheckFailed` for a wrong answer.
+    """
+    output, commitment = check_examined(connection, history, posted.answer)
+    if not judged(connection, history, posted, opened_input(connection, history)).right:
+        raise CheckFailed(
+            "The program on chain does not give the answer that was posted.",
+            hint=f"`modelward request challenge {to_hex(history.id)}` has it put right.",
+        )
+    return _result(connection, history, posted, output, commitment)
+
+
+def _result(
+    connection: Connection,
+    history: RequestHistory,
+    answered: Answered | AnswerPosted,
+    output: bytes,
+    commitment: bytes,
+) -> Result:
     catalogue = Catalogue(connection)
     offer = history.requested.offer
     version = catalogue.version_by_id(offer.model_id, offer.version_id)
@@ -77,11 +126,14 @@ def read_result(connection: Connection, history: RequestHistory) -> Result:
         prediction=decode_output(manifest.output, output),
         canonical_output=output,
         commitment=commitment,
-        worker=answered.worker if isinstance(answered, InferenceFulfilled) else None,
+        worker=None if isinstance(answered, InferenceCorrected) else answered.worker,
         block_number=answered.block_number,
         transaction_hash=answered.transaction_hash,
         token=offer.token,
         fee=offer.fee,
+        pending_until=(
+            answered.answer.settle_after if isinstance(answered, AnswerPosted) else None
+        ),
     )
 
 
@@ -91,9 +143,11 @@ def wait_for_result(
     *,
     timeout: float | None = None,
     progress: Progress | None = None,
+    standing: bool = False,
 ) -> Result:
     """Wait until a request is answered, declined or too late; then as `read_result`.
 
+    An answer under examination is one, as of `read_examined`; `standing` waits until it stands.
     Raises `TimedOut` after `timeout` seconds; nothing is lost by waiting again.
     """
     give_up = None if timeout is None else time.monotonic() + timeout
@@ -113,6 +167,10 @@ def wait_for_result(
                     hint=f"`modelward request refund {to_hex(request)}` returns the fee.",
                 )
             held = state.status in (RequestStatus.HELD, RequestStatus.HELD_ERC20)
+            if held and not standing:
+                history = read_history(connection, request)
+                if history.ending is None and (posted := _examined(connection, history)):
+                    return read_examined(connection, history, posted)
             stage = "an answer can be challenged" if held else "waiting for a worker"
             _tell(progress, stage, f"{format_duration(left)} left")
         if give_up is not None and time.monotonic() >= give_up:
@@ -121,6 +179,14 @@ def wait_for_result(
                 hint=f"`modelward request show --wait {to_hex(request)}` waits on.",
             )
         time.sleep(connection.network.poll_interval)
+
+
+def _examined(connection: Connection, history: RequestHistory) -> AnswerPosted | None:
+    """The answer that the referee examines, once it is confirmed; None before another verifier."""
+    try:
+        return pending_answer(connection, history)
+    except (NotAnswered, NotDeployed, InvalidTerms):
+        return None
 
 
 def _tell(progress: Progress | None, stage: str, detail: str) -> None:

@@ -6,6 +6,7 @@ import {IExactPrograms} from "../../../contracts/interfaces/IExactPrograms.sol";
 import {ExactAnswer, IExactReferee} from "../../../contracts/interfaces/IExactReferee.sol";
 import {IInferenceEscrow, Query, Request, RequestStatus} from "../../../contracts/interfaces/IInferenceEscrow.sol";
 import {IModelRegistry, Metric, ModelTerms, Offer, Version} from "../../../contracts/interfaces/IModelRegistry.sol";
+import {Coin} from "../actors/Coin.sol";
 import {Behaviour, HostileAccount} from "../actors/HostileAccount.sol";
 import {Digests} from "../market/Digests.sol";
 import {vm} from "../market/Vm.sol";
@@ -29,7 +30,8 @@ struct Case {
     ExactAnswer answer;
 }
 
-/// @notice Everything that happens before the referee, honest and not, with a second set of books.
+/// @notice Everything that happens before the referee, honest and not, with a second set of books. One model
+/// is paid for in ether, another in a token; bonds are in ether always.
 contract Disputing {
     uint256 private constant SETTLE_TIME = 1 days;
     uint256 private constant FEE = 1_000_003 gwei;
@@ -44,6 +46,7 @@ contract Disputing {
     address private immutable owner = vm.addr(31);
     HostileAccount public immutable consumer = new HostileAccount();
     HostileAccount public immutable refuser = new HostileAccount();
+    Coin public immutable coin = new Coin();
 
     /// @notice Requesters, workers and bystanders, each once; all of them challenge.
     address[] public accounts;
@@ -51,7 +54,7 @@ contract Disputing {
     Case[] private _cases;
 
     mapping(address account => uint256) public balance;
-    mapping(address account => uint256) public credit;
+    mapping(address token => mapping(address account => uint256)) public credit;
     uint256 public forcedOnReferee;
     uint256 public lostByTheHonest;
     uint256 private _counter;
@@ -71,6 +74,9 @@ contract Disputing {
         accounts = [vm.addr(21), address(consumer), vm.addr(41), address(refuser), vm.addr(51), owner];
         for (uint256 i = 0; i < accounts.length; ++i) {
             vm.deal(accounts[i], type(uint96).max);
+            coin.mint(accounts[i], type(uint96).max);
+            vm.prank(accounts[i]);
+            coin.approve(address(escrow), type(uint256).max);
         }
         for (uint256 i = 0; i < 2; ++i) {
             _open(i, programHash);
@@ -225,7 +231,7 @@ contract Disputing {
     function _open(uint256 number, bytes32 programHash) private {
         ModelTerms memory terms = ModelTerms({
             fee: FEE * (number + 1),
-            token: ETH,
+            token: number == 0 ? ETH : address(coin),
             payee: address(refuser),
             payeeBps: 3_333,
             maxDelay: 2 days,
@@ -265,9 +271,10 @@ contract Disputing {
         (a.offer,,) = registry.quote(version.modelId, version.bundleHash);
         a.terms = Request(requester, requester, query);
         a.id = Digests.ofRequest(address(escrow), a.offer, a.terms);
-        a.status = RequestStatus.Open;
+        bool inEther = a.offer.token == ETH;
+        a.status = inEther ? RequestStatus.Open : RequestStatus.OpenErc20;
         vm.prank(requester);
-        escrow.request{value: a.offer.fee}(version.modelId, version.bundleHash, query, "");
+        escrow.request{value: inEther ? a.offer.fee : 0}(version.modelId, version.bundleHash, query, "");
     }
 
     function _answer(Case storage a, address worker, bool rightly, uint256 seed) private {
@@ -297,7 +304,7 @@ contract Disputing {
         a.answer = ExactAnswer(worker, settleAfter, bond, commitment, salt, output);
         a.isRight = rightly;
         a.pending = true;
-        a.status = RequestStatus.Held;
+        a.status = a.offer.token == ETH ? RequestStatus.Held : RequestStatus.HeldErc20;
         balance[worker] -= bond;
     }
 
@@ -307,8 +314,8 @@ contract Disputing {
         a.commitment = bytes31(a.answer.commitment);
         balance[a.answer.worker] += a.answer.bond;
         uint256 share = a.offer.fee * a.offer.payeeBps / 10_000;
-        credit[a.offer.payee] += share;
-        credit[a.answer.worker] += a.offer.fee - share;
+        credit[a.offer.token][a.offer.payee] += share;
+        credit[a.offer.token][a.answer.worker] += a.offer.fee - share;
     }
 
     function _release(Case storage a) private {
@@ -319,7 +326,7 @@ contract Disputing {
     function _return(Case storage a, RequestStatus status, bytes32 commitment) private {
         a.status = status;
         a.commitment = bytes31(commitment);
-        credit[a.terms.payer] += a.offer.fee;
+        credit[a.offer.token][a.terms.payer] += a.offer.fee;
     }
 
     // --- internal: what is right ------------------------------------------------------------------
@@ -365,11 +372,15 @@ contract Disputing {
     }
 
     function _deadlineOf(Case storage a) private view returns (uint256) {
-        return a.status == RequestStatus.Open ? a.terms.query.deadline : a.answer.settleAfter + SETTLE_TIME;
+        return _isUnanswered(a) ? a.terms.query.deadline : a.answer.settleAfter + SETTLE_TIME;
     }
 
     function _isOpen(Case storage a) private view returns (bool) {
-        return a.status == RequestStatus.Open && block.timestamp <= a.terms.query.deadline;
+        return _isUnanswered(a) && block.timestamp <= a.terms.query.deadline;
+    }
+
+    function _isUnanswered(Case storage a) private view returns (bool) {
+        return a.status == RequestStatus.Open || a.status == RequestStatus.OpenErc20;
     }
 
     function _isPending(Case storage a) private view returns (bool) {
@@ -389,7 +400,7 @@ contract Disputing {
     }
 
     function _isUnended(Case storage a) private view returns (bool) {
-        return a.status == RequestStatus.Open || a.status == RequestStatus.Held;
+        return _isUnanswered(a) || a.status == RequestStatus.Held || a.status == RequestStatus.HeldErc20;
     }
 
     function _isDue(Case storage a) private view returns (bool) {

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.26;
 
 import {RequestState, RequestStatus} from "../../../contracts/interfaces/IInferenceEscrow.sol";
+import {Coin} from "../actors/Coin.sol";
 import {ExactMarket} from "../market/ExactMarket.sol";
 import {vm} from "../market/Vm.sol";
 import {Case, Disputing} from "./Disputing.sol";
@@ -10,12 +11,14 @@ import {Case, Disputing} from "./Disputing.sol";
 contract ExactRefereeInvariants is ExactMarket {
     Disputing private disputing;
     address[] private accounts;
+    address[2] private currencies;
     uint256 private staked;
 
     function setUp() public override {
         super.setUp();
         disputing = new Disputing(dataShare, registry, escrow, referee, keccak256(PROGRAM));
         accounts = disputing.allAccounts();
+        currencies = [ETH, address(disputing.coin())];
         staked = address(referee).balance;
     }
 
@@ -50,20 +53,27 @@ contract ExactRefereeInvariants is ExactMarket {
     function _26_everybodyHasWhatTheBooksSay() private view {
         for (uint256 i = 0; i < accounts.length; ++i) {
             vm.assertEq(referee.balanceOf(accounts[i]), disputing.balance(accounts[i]), "26 balance");
-            vm.assertEq(escrow.creditOf(ETH, accounts[i]), disputing.credit(accounts[i]), "26 credit");
+            for (uint256 j = 0; j < 2; ++j) {
+                uint256 credit = escrow.creditOf(currencies[j], accounts[i]);
+                vm.assertEq(credit, disputing.credit(currencies[j], accounts[i]), "26 credit");
+            }
         }
         vm.assertEq(disputing.lostByTheHonest(), 0, "26 no right answer loses its bond");
     }
 
     function _27_theEscrowHoldsExactlyWhatIsOpenAndOwed() private view {
-        uint256 liabilities = 0;
-        for (uint256 i = 0; i < disputing.count(); ++i) {
-            liabilities += escrow.requestOf(disputing.caseAt(i).id).fee;
+        for (uint256 j = 0; j < 2; ++j) {
+            address token = currencies[j];
+            uint256 liabilities = 0;
+            for (uint256 i = 0; i < disputing.count(); ++i) {
+                RequestState memory state = escrow.requestOf(disputing.caseAt(i).id);
+                if (state.token == token) liabilities += state.fee;
+            }
+            for (uint256 i = 0; i < accounts.length; ++i) {
+                liabilities += escrow.creditOf(token, accounts[i]);
+            }
+            vm.assertEq(_heldByTheEscrow(token), liabilities, "27 escrow");
         }
-        for (uint256 i = 0; i < accounts.length; ++i) {
-            liabilities += escrow.creditOf(ETH, accounts[i]);
-        }
-        vm.assertEq(address(escrow).balance, liabilities, "27 escrow");
     }
 
     function _28_requestsAndAnswersAreAsTheBooksSay() private view {
@@ -74,7 +84,7 @@ contract ExactRefereeInvariants is ExactMarket {
             vm.assertEq(commitment, a.commitment, "28 commitment");
             bytes32 pending = a.pending ? keccak256(abi.encode(a.answer)) : bytes32(0);
             vm.assertEq(referee.pendingOf(a.id), pending, "28 answer");
-            if (status != RequestStatus.Held) continue;
+            if (!_isHeld(a)) continue;
             vm.assertEq(escrow.requestOf(a.id).deadline, a.answer.settleAfter + 1 days, "28 a day to settle");
         }
     }
@@ -92,7 +102,7 @@ contract ExactRefereeInvariants is ExactMarket {
             } else {
                 vm.warp(now_ > until ? now_ : until + 1);
                 referee.release(a.id, a.answer);
-                if (a.status == RequestStatus.Held) escrow.refund(a.id);
+                if (_isHeld(a)) escrow.refund(a.id);
             }
             vm.assertEq(referee.pendingOf(a.id), 0, "29 ended");
         }
@@ -108,5 +118,13 @@ contract ExactRefereeInvariants is ExactMarket {
             vm.assertEq(to.balance, balance, "30 withdrawal");
         }
         vm.assertEq(address(referee).balance, staked + disputing.forcedOnReferee(), "30 nothing is left");
+    }
+
+    function _isHeld(Case memory a) private pure returns (bool) {
+        return a.status == RequestStatus.Held || a.status == RequestStatus.HeldErc20;
+    }
+
+    function _heldByTheEscrow(address token) private view returns (uint256) {
+        return token == ETH ? address(escrow).balance : Coin(token).balanceOf(address(escrow));
     }
 }

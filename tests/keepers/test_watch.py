@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from functools import partial
+
 import pytest
 
 from modelward.errors import InvalidTerms
 from modelward.keepers.watch import Deed, Finding, Watchtower, sentence
-from modelward.sdk import DisputeTerms
-from modelward.terms import ETHER, RequestStatus
-from tests.exact_market import BOND, one_more
-from tests.market import PRICE
+from modelward.sdk import DisputeTerms, EncryptionKeys, connect
+from modelward.terms import ETHER, RequestStatus, Right
+from tests.exact_market import BOND, EXACT, NAME, one_more
+from tests.market import PRICE, configuration
 
 
 @pytest.fixture
@@ -98,6 +101,42 @@ def test_an_input_it_cannot_read_is_said_so(watch, placed, post, monkeypatch):
     monkeypatch.setattr("modelward.keepers.watch.opened_input", unreadable)
     [finding] = watch().look()
     assert (finding.deed, finding.reason) == (Deed.UNREADABLE, "sealed")
+
+
+def test_a_lie_about_a_sealed_input_is_found_with_the_models_key_only(
+    market, owner, breast_cancer, requester, post, referee, tmp_path
+):
+    """The version is public, as exact ones are, but its model has a key to seal inputs to."""
+    for role in ("worker", "outsider"):
+        EncryptionKeys(market.connection(role)).register()
+    trained = breast_cancer.estimator, breast_cancer.inputs, breast_cancer.labels
+    publish = partial(owner.publish, *trained, name=NAME, price=PRICE, open=True)
+    publish(private=True)
+    published = publish(private=False, disputes=EXACT)
+    owner.grant("worker", NAME, Right.SERVE)
+    elsewhere = shutil.copytree(market.folder, tmp_path / "elsewhere")  # without the request's book
+    placed = requester.send(published.reference, breast_cancer.inputs.iloc[[0]])
+    assert placed.private
+    post(placed, one_more)
+
+    def keeper():
+        return connect("local", "outsider", config=configuration(elsewhere))
+
+    [unread] = Watchtower(keeper()).look()
+    assert (unread.deed, referee.pending_of(placed.id) != bytes(32)) == (Deed.UNREADABLE, True)
+
+    owner.grant("outsider", NAME, Right.READ)
+    before = keeper().chain.balance(keeper().address)
+    announced: list[Finding] = []
+    [found] = Watchtower(keeper(), announce=announced.append).look()
+    assert found.deed is Deed.CHALLENGED
+    [expected] = [finding.prospect for finding in announced]
+    assert expected is not None
+    gained = keeper().chain.balance(keeper().address) - before
+    gained += referee.balance_of(keeper().address)
+    assert expected.profit > 0
+    assert gained == pytest.approx(expected.profit, rel=0.25)
+    assert (requester.credit(), referee.balance_of(requester.address)) == (PRICE, BOND - BOND // 2)
 
 
 def test_half_of_the_bond_pays_for_a_challenge_by_default(watch, placed, post):

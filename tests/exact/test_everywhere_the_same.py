@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from modelward.models.exact.batch import INPUT_TYPES
+from modelward.bench.exact import subjects
+from modelward.models.exact.batch import INPUT_TYPES, RoundedStep, bounded
+from modelward.models.exact.inputs import InputEncoding
 from modelward.models.exact.program import LayerProgram
 from tests.exact.random_programs import random_inputs, random_program
 
@@ -53,13 +55,26 @@ def answers(program, table, **environment):
     return done.stdout.split(), done.stderr.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("layered", [True, False], ids=["layers", "trees"])
-def test_threads_batches_and_blas_kernels_change_no_byte(layered, tmp_path):
+def random_subject(layered):
+    """A random program, and inputs to it."""
     random = Random(8)
     program = random_program(random)
     while isinstance(program, LayerProgram) is not layered or len(program.to_bytes()) < 600:
         program = random_program(random)
-    table = np.asarray(random_inputs(random, program, ROWS), INPUT_TYPES[program.encoding])
+    return program, np.asarray(random_inputs(random, program, ROWS), INPUT_TYPES[program.encoding])
+
+
+def trained_network():
+    """A network's program, whose sums are rounded first, and rows held out."""
+    subject = next(subject for subject in subjects() if subject.name == "mlp")
+    encoding = InputEncoding(subject.schema, subject.program.encoding)
+    assert RoundedStep.of(*next(bounded(subject.program))) is not None
+    return subject.program, encoding.quantise_table(subject.rows)
+
+
+@pytest.mark.parametrize("kind", ["layers", "trees", "network"])
+def test_threads_batches_and_blas_kernels_change_no_byte(kind, tmp_path):
+    program, table = trained_network() if kind == "network" else random_subject(kind == "layers")
     np.save(tmp_path / "rows.npy", table)
     outcomes = [
         answers(program, tmp_path / "rows.npy", **environment)

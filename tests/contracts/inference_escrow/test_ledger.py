@@ -12,25 +12,16 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
-    RuleBasedStateMachine,
     initialize,
     invariant,
     multiple,
     rule,
-    run_state_machine_as_test,
 )
 
 from modelward import commitments
-from modelward.chain.accounts import Account
-from modelward.chain.fees import Fees
-from modelward.chain.sender import Sender
-from modelward.chain.transactions import Call, Receipt
-from modelward.errors import ContractRefused
 from modelward.terms import (
     ETH,
     GWEI,
@@ -48,10 +39,10 @@ from modelward.terms import (
     Right,
 )
 from tests.contracts.inference_escrow.answers import OUTPUT
+from tests.contracts.ledger import Actors, run_until_everything_was_done
 from tests.contracts.said import said
 from tests.contracts.specimens import NAME, hash_of, request_by, version_of
 
-FEES = Fees(max_fee=1_000 * GWEI, tip=GWEI)
 MAX_DELAY = 300
 OPEN = RequestStatus.OPEN
 
@@ -66,25 +57,13 @@ class Entry:
     commitment: bytes = bytes(32)
 
 
-class Ledger(RuleBasedStateMachine):
-    """One model of one owner, two requesters, two workers, and a payee that comes and goes.
-
-    `ran` counts what was done and what was refused, over all runs.
-    """
+class Ledger(Actors):
+    """One model of one owner, two requesters, two workers, and a payee that comes and goes."""
 
     placed = Bundle("placed")
 
     def __init__(self, deployed_chain: Any, ran: Counter[str]) -> None:
-        super().__init__()
-        self.ran = ran
-        self.devchain = deployed_chain.devchain
-        self.snapshot = self.devchain.snapshot()
-        self.chain = deployed_chain.chain
-        self.escrow = deployed_chain.deployment.escrow
-        self.registry = deployed_chain.deployment.registry
-        self.data_share = deployed_chain.deployment.data_share
-        people = ("owner", "requester", "sponsor", "worker", "keeper", "evaluator", "outsider")
-        self.people = {name: Sender(self.chain, Account.development(name)) for name in people}
+        super().__init__(deployed_chain, ran)
         self.serving: set[str] = set()
         self.requests: dict[RequestId, Entry] = {}
         self.owed: Counter[Address] = Counter()
@@ -231,10 +210,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(request_id=placed, offset=st.integers(0, 1))
     def wait_for_a_deadline(self, request_id, offset):
         """So that the next transaction is mined in its last second, or in the one after."""
-        before = self.requests[request_id].terms.deadline + offset - 1
-        if before > self.devchain.time:
-            self.devchain.set_next_timestamp(before)
-            self.devchain.mine()
+        if self.wait(self.requests[request_id].terms.deadline + offset - 1):
             self.ran["wait_for_a_deadline"] += 1
 
     @rule(amount=st.integers(1, 10**10))
@@ -281,14 +257,6 @@ class Ledger(RuleBasedStateMachine):
         )
 
     # --- the ledger ------------------------------------------------------------------------------
-
-    @property
-    def now(self) -> int:
-        """When the next transaction is mined."""
-        return self.devchain.time + 1
-
-    def address(self, who: str) -> Address:
-        return self.people[who].address
 
     def ask(self, who: str, delay: int, named: str = "") -> Request:
         label = f"input {next(self.labels)}"
@@ -347,29 +315,6 @@ class Ledger(RuleBasedStateMachine):
         self.concerned.add(request_id)
         self.owe(entry.terms.payer, entry.offer.fee)
 
-    # --- transactions ----------------------------------------------------------------------------
-
-    def mine(self, who: str, call: Call) -> Receipt:
-        """Mine a call in the very next second."""
-        sender = self.people[who]
-        signed = sender.sign(call, gas=2_000_000, nonce=sender.nonce(), fees=FEES)
-        self.devchain.set_next_timestamp(self.now)
-        receipt = sender.receipt(sender.broadcast(signed))
-        assert receipt is not None
-        if not receipt.succeeded:
-            raise sender.failure(signed, receipt)
-        return receipt
-
-    def attempt(self, action: str, who: str, call: Call, refusal: str = "") -> Receipt | None:
-        """Mine a call that must be refused with `refusal`, or go through if that is empty."""
-        self.ran[f"{action}: {refusal or 'done'}"] += 1
-        if not refusal:
-            return self.mine(who, call)
-        with pytest.raises(ContractRefused) as refused:
-            self.mine(who, call)
-        assert refused.value.error == refusal
-        return None
-
 
 EVERYTHING_DONE = {
     "request: done",
@@ -403,30 +348,7 @@ EVERYTHING_DONE = {
     "wait_for_a_deadline",
     "force_money_on_it",
 }
-ROUNDS = 8
-"""Most runs until everything was done; one or two do, as the chain's clock has it."""
 
 
 def test_the_ledger_agrees_after_every_step_whatever_is_done(deployed_chain):
-    ran: Counter[str] = Counter()
-
-    for number in range(ROUNDS):
-
-        @seed(number)
-        def ledger() -> Ledger:
-            return Ledger(deployed_chain, ran)
-
-        run_state_machine_as_test(
-            ledger,  # type: ignore[arg-type]
-            settings=settings(
-                max_examples=20,
-                stateful_step_count=40,
-                deadline=None,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
-        if ran.keys() >= EVERYTHING_DONE:
-            break
-
-    assert ran.keys() == EVERYTHING_DONE
+    run_until_everything_was_done(lambda ran: Ledger(deployed_chain, ran), EVERYTHING_DONE)

@@ -23,6 +23,10 @@ def test_every_check_holds(report):
     report.require()
 
 
+def test_a_challenge_costs_what_its_bookkeeping_and_a_linear_program_do(report):
+    assert 98_000 < report.challenge_gas < 170_000
+
+
 def test_only_honesty_gains(report):
     honest, lying, itself = report.outcomes.values()
     assert 0 < honest < report.fee

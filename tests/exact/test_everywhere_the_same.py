@@ -68,6 +68,7 @@ def trained_network():
     """A network's program, whose sums are rounded first, and rows held out."""
     subject = next(subject for subject in subjects() if subject.name == "mlp")
     encoding = InputEncoding(subject.schema, subject.program.encoding)
+    assert isinstance(subject.program, LayerProgram)
     assert RoundedStep.of(*next(bounded(subject.program))) is not None
     return subject.program, encoding.quantise_table(subject.rows)
 

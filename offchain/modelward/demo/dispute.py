@@ -12,7 +12,7 @@ from eth_abi.abi import decode, encode
 
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
-from modelward.chain.events import AnswerPosted
+from modelward.chain.events import AnswerCorrected, AnswerPosted
 from modelward.chain.fees import choose_fees
 from modelward.commitments import result_commitment
 from modelward.content.store import ContentStore
@@ -157,7 +157,9 @@ class _Dispute:
             expected=[Deed.CHALLENGED],
             found=[finding.deed for finding in found],
         )
-        self.challenge_gas = found[-1].prospect.gas if found[-1].prospect else 0
+        [corrected] = self.keeper.events(AnswerCorrected, about=[placed.id])
+        receipt = self.keeper.sender.receipt(corrected.transaction_hash)
+        self.challenge_gas = receipt.gas_used if receipt else 0
         self.checks.equal(
             "the liar's bond is gone: half to the payer, half to the challenger",
             expected=(bond, BOND - BOND // 2, BOND // 2),

@@ -26,8 +26,9 @@ endef
 export STRIP_FUNDING
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo example-diagnosis example-portfolio test lint format types imports compile \
-	artifacts gas forge coverage planted mutants drill planted-worker slither halmos check lock clean
+.PHONY: help setup demo test lint format types imports compile artifacts gas forge coverage planted mutants \
+	drill planted-worker slither halmos check lock clean
+.PHONY: example-diagnosis example-credit example-portfolio
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -40,6 +41,9 @@ example-diagnosis: setup $(LIBRARIES) ## a contract asks for a diagnosis, and in
 
 example-portfolio: setup $(LIBRARIES) ## a vault of tokens follows forecasts of returns, beside equal weights
 	$(BIN)/python examples/run.py portfolio
+
+example-credit: setup $(LIBRARIES) ## credit with a limit that follows a prediction, reasons for a decline
+	$(BIN)/python examples/run.py credit
 
 setup: $(INSTALLED) ## install modelward and its tools into .venv
 

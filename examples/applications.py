@@ -16,6 +16,7 @@ import numpy as np
 from market import answer
 from modelward.chain.custom_contract import CustomContract
 from modelward.chain.transactions import Call, Receipt
+from modelward.config import Policy
 from modelward.models.bundle import open_bundle
 from modelward.models.output import Prediction, decode_output
 from modelward.models.runner import runner_for
@@ -118,9 +119,9 @@ class Stage:
         """Let a contract request predictions of the owner's model."""
         Owner(self.acting_as("owner")).grant(contract.address, model, Right.INFER)
 
-    def work(self, role: str = "worker") -> None:
-        """Answer what there is to answer."""
-        answer(self.acting_as(role), self.sandbox)
+    def work(self, role: str = "worker", *, policy: Policy | None = None) -> None:
+        """Answer what there is to answer and, by the worker's policy, pays."""
+        answer(self.acting_as(role), self.sandbox, policy)
 
     # --- contracts -------------------------------------------------------------------------------
 
@@ -141,7 +142,7 @@ class Stage:
     def pass_time(self, seconds: int) -> None:
         """Let time go by on a development chain."""
         chain = self.connection.chain
-        chain.rpc("evm_increaseTime", [seconds])
+        chain.rpc("evm_setNextBlockTimestamp", [self.now + seconds])
         chain.rpc("evm_mine")
 
 

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from modelward import Owner, Requester, connect
-from modelward.config import load_config
+from modelward.config import Policy, load_config
 from modelward.errors import ModelwardError
 from modelward.models.sandbox import Sandbox
 from modelward.sdk import Connection, EncryptionKeys, verify
@@ -60,13 +60,15 @@ def trade(
             print(f"verified   {check.what}")
 
 
-def answer(connection: Connection, sandbox: Sandbox) -> None:
+def answer(connection: Connection, sandbox: Sandbox, policy: Policy | None = None) -> None:
     """Be the worker for as long as there is something to answer."""
     chain, deployment, signer = connection.chain, connection.deployment, connection.sender.account
     directory = connection.config.journal_directory
     with (
         open_journal(chain, deployment, signer, directory=directory) as journal,
-        Worker(chain, deployment, signer, connection.store, journal, sandbox=sandbox) as worker,
+        Worker(
+            chain, deployment, signer, connection.store, journal, policy=policy, sandbox=sandbox
+        ) as worker,
     ):
         worker.drain()
 

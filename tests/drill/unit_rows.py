@@ -24,8 +24,8 @@ UNIT_ROWS = {
         "hostile bundles",
         "0 code run, memory within the cap",
         (
-            "tests/models/test_hostile_bundles.py",
             "tests/models/test_bundle.py",
+            "tests/models/test_hostile_bundles.py",
             "tests/models/test_sandbox.py",
         ),
     ),

@@ -6,7 +6,10 @@ one of them with its twin on chain.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from eth_abi.abi import encode
+from eth_utils.address import is_address, to_canonical_address
 from eth_utils.crypto import keccak
 
 from modelward.terms import (
@@ -83,24 +86,31 @@ def version_id(version: Version) -> VersionId:
     return VersionId(keccak(encode([VERSION_ABI], [version_fields(version)])))
 
 
+@lru_cache(maxsize=8_192)
+def canonical_address(address: str) -> bytes | str:
+    """The 20 bytes of an address, which encode at once, where the text has to be checked against
+    its checksum each time; whatever is no address is given back."""
+    return to_canonical_address(address) if is_address(address) else address
+
+
 def offer_fields(offer: Offer) -> tuple[object, ...]:
     """An offer as the contracts take it."""
     return (
         offer.model_id,
         offer.version_id,
-        offer.owner,
-        offer.payee,
+        canonical_address(offer.owner),
+        canonical_address(offer.payee),
         offer.payee_bps,
-        offer.token,
+        canonical_address(offer.token),
         offer.fee,
-        offer.verifier,
+        canonical_address(offer.verifier),
     )
 
 
 def query_fields(request: Request) -> tuple[object, ...]:
     """What a requester chooses, as the contracts take it."""
     return (
-        request.worker,
+        canonical_address(request.worker),
         request.input_hash,
         request.reply_key,
         request.deadline,
@@ -111,9 +121,14 @@ def query_fields(request: Request) -> tuple[object, ...]:
 
 def request_fields(request: Request) -> tuple[object, ...]:
     """A request as the contracts take it, its query nested."""
-    return (request.requester, request.payer, query_fields(request))
+    return (*_parties(request), query_fields(request))
 
 
+def _parties(request: Request) -> tuple[object, object]:
+    return canonical_address(request.requester), canonical_address(request.payer)
+
+
+@lru_cache(maxsize=64)
 def domain_separator(name: str, *, chain_id: int, contract: Address) -> bytes:
     """The EIP-712 domain of one of our contracts: `name` is the contract's, the version is 1."""
     return keccak(
@@ -135,6 +150,7 @@ def typed_data_digest(domain: bytes, struct_hash: bytes) -> bytes:
     return keccak(b"\x19\x01" + domain + struct_hash)
 
 
+@lru_cache(maxsize=256)
 def offer_hash(offer: Offer) -> bytes:
     """The EIP-712 struct hash of an offer."""
     types = ["bytes32"] * 3 + ["address", "address", "uint16", "address", "uint256", "address"]
@@ -146,7 +162,7 @@ def request_id(offer: Offer, request: Request, *, chain_id: int, escrow: Address
     domain = domain_separator("InferenceEscrow", chain_id=chain_id, contract=escrow)
     types = ["bytes32", "bytes32", "address", "address"]
     types += ["address", "bytes32", "bytes32", "uint40", "uint32", "uint8"]
-    fields = [request.requester, request.payer, *query_fields(request)]
+    fields = [*_parties(request), *query_fields(request)]
     struct = keccak(encode(types, [_REQUEST_TYPEHASH, offer_hash(offer), *fields]))
     return RequestId(typed_data_digest(domain, struct))
 

@@ -476,7 +476,7 @@ class ContentMissing(StoreUnavailable):
 class ReorganisedTooDeep(Unavailable):
     """A reorganisation reaches deeper below the confirmed head than a worker follows."""
 
-    default_hint = "Make sure of the RPC endpoint, then start again with a new --journal."
+    default_hint = "Make sure of the RPC endpoint, then let it go on: `modelward worker resume`."
 
 
 class SandboxUnavailable(Unavailable):

@@ -15,15 +15,16 @@ from modelward.chain.accounts import Account
 from modelward.chain.answers import NULLABLE
 from modelward.chain.connection import Chain
 from modelward.chain.encoding import quantity, to_hex
-from modelward.chain.fees import choose_fees
+from modelward.chain.fees import Fees, choose_fees
 from modelward.chain.provider import BadAnswer
 from modelward.chain.sender import Sender
-from modelward.chain.transactions import Call, Receipt
+from modelward.chain.transactions import Call, Receipt, SignedTransaction
 from modelward.config import Network
 from modelward.devchain import DevChain, serve
 from modelward.drill.faults import RPC_FAULTS, Fault, FaultPlan
 from modelward.drill.proxy import Proxy
-from modelward.errors import RpcError, RpcUnavailable
+from modelward.errors import RpcError, RpcUnavailable, WrongNonce
+from modelward.terms import GWEI
 
 TIMEOUT = 0.3
 ECHO = bytes.fromhex("600f8060093d393df3602a60005260206000a060206000f3")
@@ -239,6 +240,45 @@ def test_where_several_at_once_are_not_taken_headers_are_asked_for_one_by_one(
     for _ in range(3):
         assert [header.number for header in chain.blocks([1, 2])] == [1, 2]
     assert len(tried) == (4 if isinstance(answer, BadAnswer) else 1)
+
+
+def bare_sends(chain: Chain, count: int) -> list[SignedTransaction]:
+    sender = Sender(chain, Account.development("requester"))
+    first = sender.next_nonce()
+    return [
+        sender.sign(
+            Call(sender.address, b""), gas=21_000, nonce=first + n, fees=Fees(GWEI * 9, GWEI)
+        )
+        for n in range(count)
+    ]
+
+
+@every_fault
+def test_transactions_sent_at_once_all_arrive_whatever_befalls_the_exchange(world, fault):
+    chain = Chain.connect(world.network(world.first))
+    sender = Sender(chain, Account.development("requester"))
+    signed = bare_sends(chain, 3)
+    world.first.plan.schedule("eth_sendRawTransaction", fault)
+
+    assert sender.broadcast_all(signed) == [None, None, None]
+    assert sender.are_known([each.hash for each in signed]) == [True, True, True]
+    assert all(receipt is not None for receipt in sender.receipts([each.hash for each in signed]))
+
+
+def test_of_transactions_sent_at_once_each_has_its_own_fate(world):
+    chain = Chain.connect(world.network(world.first))
+    sender = Sender(chain, Account.development("requester"))
+    first, second, third = bare_sends(chain, 3)
+    sender.broadcast(first)
+    used = sender.sign(
+        Call(sender.address, b"again"), gas=30_000, nonce=first.nonce, fees=Fees(GWEI * 9, GWEI)
+    )
+    world.first.plan = FaultPlan()
+
+    fates = sender.broadcast_all([first, used, second, third])
+
+    assert [type(fate) for fate in fates] == [type(None), WrongNonce, type(None), type(None)]
+    assert world.first.plan.calls["eth_sendRawTransaction"] == 1
 
 
 def test_a_block_below_one_that_was_there_is_asked_for_again(world):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 
 import pytest
 
 from modelward.chain.accounts import Account
-from modelward.journal import State
+from modelward.journal import Checkpoint, State
 from modelward.worker import Worker, open_journal
 from modelward.worker.admission import Waiting
 from tests.market import MODEL
@@ -18,17 +19,23 @@ def row(breast_cancer):
     return breast_cancer.inputs.iloc[0].to_dict()
 
 
+def open_usual(market):
+    """The worker's usual journal."""
+    connection = market.connection("worker")
+    return open_journal(
+        connection.chain,
+        connection.deployment,
+        Account.development("worker"),
+        directory=connection.config.journal_directory,
+    )
+
+
 @pytest.fixture
 def employed(market, sandbox, project):
     """A worker on its usual journal, stepped by hand."""
     connection = market.connection("worker")
     with (
-        open_journal(
-            connection.chain,
-            connection.deployment,
-            Account.development("worker"),
-            directory=connection.config.journal_directory,
-        ) as journal,
+        open_usual(market) as journal,
         Worker(
             connection.chain,
             connection.deployment,
@@ -59,6 +66,17 @@ def test_status_can_be_asked_beside_a_worker_that_runs(run, employed, requester,
     assert "no transaction" in shown.out
     assert "sandbox" in shown.out
     assert "ALARM" not in shown.out
+
+
+def test_status_tells_what_was_earned_and_spent(run, employed, requester, row):
+    placed = requester.send(MODEL, row)
+    employed.drain()
+    employed.drain()
+    document = json.loads(run("worker", "status", "--json").out)
+    job = employed.journal.job(placed.id)
+    assert document["earned"] == {job.offer.token: str(job.offer.worker_share)}
+    assert int(document["gasSpent"]) > 0
+    assert "spent" in run("worker", "status").out
 
 
 def test_status_tells_programs_the_same_and_raises_alarms(run, employed):
@@ -136,3 +154,36 @@ def wait_for_a_reason(worker, request_id):
     worker.step()
     worker._taking = True
     worker._wait(worker.journal.job(request_id), Waiting("a reason that can pass", 3600))
+
+
+def test_a_halted_worker_is_resumed_once_somebody_has_looked(run, market, project, monkeypatch):
+    with open_usual(market) as journal:
+        journal.advance(0, Checkpoint(0, market.connection("worker").chain.block(0).hash, 0))
+        journal.advance(1, Checkpoint(1, b"\1" * 32, 1))
+        journal.halt("It went too deep.")
+
+    monkeypatch.setattr("sys.stdin", StringIO("n\n"))
+    declined = run("worker", "resume")
+    assert declined.code != 0
+    assert "It went too deep." in declined.out
+    assert "after 0, 1 blocks back" in declined.out
+
+    resumed = run("worker", "resume", "--yes")
+    assert resumed.code == 0, resumed.err
+    with open_usual(market) as journal:
+        assert journal.halted() is None
+        assert journal.cursor().number == 0
+
+
+def test_there_is_nothing_to_resume_for_a_worker_that_is_not_halted(run, market, project):
+    with open_usual(market):
+        pass
+    refused = run("worker", "resume", "--yes")
+    assert refused.code == 2
+    assert "not halted" in refused.err
+
+
+def test_a_worker_that_runs_is_not_resumed(run, employed):
+    refused = run("worker", "resume", "--yes")
+    assert refused.code == 4
+    assert "in use" in refused.err

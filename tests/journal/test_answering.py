@@ -6,11 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from modelward.journal import Ending, Refusal, State, TransactionState
+from modelward.errors import Superseded
+from modelward.journal import (
+    Balance,
+    Checkpoint,
+    Ending,
+    Hold,
+    Mining,
+    Refusal,
+    State,
+    TransactionState,
+)
 from modelward.journal.states import PENDING
-from modelward.terms import GWEI, RefusalReason
+from modelward.terms import GWEI, ExactAnswer, RefusalReason
 
-from .specimens import REQUESTER, START, block, ending, fulfilment, place, signed
+from .specimens import REQUESTER, START, WORKER, block, ending, fulfilment, place, signed
 
 
 @pytest.fixture
@@ -298,3 +308,178 @@ def test_an_end_that_a_reorganisation_takes_back_finds_a_replaced_transaction(jo
     journal.rewind(block(1))
 
     assert journal.job(ended).state is State.COMPUTED
+
+
+# --- many at once --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def crowd(journal):
+    """Five confirmed requests."""
+    placed = [place(tag, block(1)) for tag in range(5)]
+    journal.advance(0, block(1), placed=placed)
+    return placed
+
+
+def sign_each(journal, requests, nonce=0):
+    """Answer these and sign a transaction for each, in one step each; the transactions."""
+    assert journal.record_answers({each.request_id: fulfilment(each) for each in requests}) == {}
+    transactions = [signed(nonce + number) for number in range(len(requests))]
+    journal.record_all_signed(
+        [(one, [each.request_id]) for one, each in zip(transactions, requests, strict=True)]
+    )
+    return transactions
+
+
+def test_of_many_answers_those_that_can_be_taken_are(journal, crowd):
+    first, second, third, *others = crowd
+    journal.record_answer(first.request_id, fulfilment(first))
+    journal.advance(2, block(2), ended=[ending(second, block(2), State.LOST)])
+
+    faults = journal.record_answers(
+        {each.request_id: fulfilment(each) for each in (first, second, third)}
+    )
+
+    assert {each: type(why) for each, why in faults.items()} == {
+        first.request_id: ValueError,
+        second.request_id: Superseded,
+    }
+    assert journal.job(third.request_id).answer == fulfilment(third)
+    assert journal.counts()[State.CONFIRMED] == len(others)
+
+
+def test_many_transactions_are_stored_and_sent_in_one_step_each(journal, crowd):
+    transactions = sign_each(journal, crowd)
+    assert journal.transactions(TransactionState.SIGNED) == transactions
+    assert journal.counts() == {State.SIGNED: 5}
+
+    journal.record_sent(*(each.hash for each in transactions))
+    assert journal.counts() == {State.SENT: 5}
+    assert [each.raw for each in journal.bids_in_flight()] == [b""] * 5
+    assert journal.transactions_from_nonce(3) == journal.transactions(*PENDING)[3:]
+
+
+def test_of_many_transactions_all_are_stored_or_none(journal, crowd):
+    *good, ended = crowd
+    journal.record_answers({each.request_id: fulfilment(each) for each in crowd})
+    journal.advance(2, block(2), ended=[ending(ended, block(2), State.LOST)])
+
+    with pytest.raises(Superseded):
+        journal.record_all_signed(
+            [(signed(nonce), [each.request_id]) for nonce, each in enumerate(crowd)]
+        )
+
+    assert journal.transactions(*TransactionState) == []
+    assert journal.counts() == {State.COMPUTED: len(good), State.LOST: 1}
+
+
+def test_many_transactions_mined_at_once_supersede_their_rivals(journal, crowd):
+    transactions = sign_each(journal, crowd)
+    rival = signed(0, tag=1)
+    journal.record_signed(rival, [crowd[0].request_id], replaces=transactions[0].hash)
+
+    journal.record_all_mined([Mining(each.hash, 2, block(2).hash, 7) for each in transactions])
+
+    assert journal.counts() == {State.MINED: 5}
+    assert journal.transaction(rival.hash).state is TransactionState.REPLACED
+    assert journal.job(crowd[0].request_id).transaction_hash == transactions[0].hash
+    assert journal.balance().spent == 35
+    with pytest.raises(ValueError, match="not all"):
+        journal.record_all_mined([Mining(each.hash, 2, block(2).hash, 7) for each in transactions])
+
+
+def test_what_relies_on_a_transaction_is_told_for_many(journal, crowd):
+    transactions = sign_each(journal, crowd)
+    hashes = [each.hash for each in transactions]
+    journal.advance(2, block(2), ended=[ending(crowd[0], block(2), State.LOST)])
+    journal.supplement(dropped=[crowd[1].request_id])
+
+    assert journal.relied_upon(hashes) == {
+        hashes[1]: False,
+        **dict.fromkeys(hashes[2:], True),
+    }
+    carried = {each.hash: {one.request_id} for each, one in zip(transactions, crowd, strict=True)}
+    assert journal.carried_by_each(hashes) == carried
+
+
+# --- money ---------------------------------------------------------------------------------------
+
+
+def test_what_was_earned_and_spent_follows_the_chain(journal, crowd):
+    transactions = sign_each(journal, crowd[:2])
+    at = block(2)
+    journal.advance(
+        2,
+        at,
+        ended=[
+            ending(each, at, by=one.hash) for each, one in zip(crowd, transactions, strict=False)
+        ],
+    )
+    assert set(journal.unaccounted(9)) == {each.hash for each in transactions}
+    much = 9 * 10**18 + 1
+    journal.record_spent({each.hash: much for each in transactions})
+
+    share = crowd[0].offer.worker_share
+    assert journal.unaccounted(9) == []
+    assert journal.balance() == Balance({crowd[0].offer.token: 2 * share}, 2 * much)
+
+    journal.rewind(block(1))
+    assert journal.balance() == Balance({}, 0)
+
+
+# --- answers that a verifier holds ---------------------------------------------------------------
+
+
+@pytest.fixture
+def held(journal, crowd):
+    """A request whose answer is held since block 2, and until when."""
+    (transaction,) = sign_each(journal, crowd[:1])
+    answer = ExactAnswer(
+        worker=WORKER,
+        settle_after=START + 100,
+        bond=2**100,
+        commitment=fulfilment(crowd[0]).commitment,
+        result_salt=bytes(32),
+        output=fulfilment(crowd[0]).output,
+    )
+    at = block(2)
+    hold = Hold(crowd[0].request_id, answer, START + 5_000, at.number, at.hash, transaction.hash)
+    journal.advance(2, at, held=[hold])
+    return hold
+
+
+def test_a_held_answer_is_settled_by_a_transaction_of_its_own(journal, held):
+    job = journal.job(held.request_id)
+    assert (job.state, job.settle_after, job.bond) == (State.HELD, START + 100, 2**100)
+    assert journal.transaction(held.transaction_hash).state is TransactionState.MINED
+    assert journal.settleable(START + 100) == []
+    assert journal.settleable(START + 101) == [held.request_id]
+
+    journal.record_signed(signed(1), [held.request_id])
+    assert journal.job(held.request_id).state is State.SIGNED
+    journal.record_dropped(signed(1).hash, "given up")
+    assert journal.job(held.request_id).state is State.HELD
+
+
+def test_a_held_answer_expires_when_the_verifier_lets_go_of_it(journal, held):
+    late = Checkpoint(3, b"\3" * 32, held.until)
+    assert held.request_id not in journal.advance(3, late).ended
+    later = Checkpoint(4, b"\4" * 32, held.until + 1)
+    assert journal.advance(4, later).ended == (held.request_id,)
+    assert journal.job(held.request_id).state is State.EXPIRED
+
+
+def test_a_hold_that_a_reorganisation_drops_leaves_the_answer_in_flight(journal, held):
+    journal.rewind(block(1))
+    job = journal.job(held.request_id)
+    assert (job.state, job.settle_after) == (State.SENT, None)
+    journal.advance(2, Checkpoint(2, b"\2" * 32, job.request.deadline + 1))
+    assert journal.job(held.request_id).state is State.EXPIRED
+
+
+def test_a_settlement_that_a_reorganisation_drops_is_held_again(journal, held, crowd):
+    at = block(3)
+    journal.advance(3, at, ended=[ending(crowd[0], at)])
+    assert journal.job(held.request_id).state is State.FINAL
+    journal.rewind(block(2))
+    assert journal.job(held.request_id).state is State.HELD

@@ -41,10 +41,12 @@ def test_without_a_bond_it_waits_and_with_one_it_answers(
 
     [posted] = connection.events(AnswerPosted, about=[placed.id])
     assert posted.worker == account.address
-    assert serving.journal.job(placed.id).state is State.FINAL
+    assert serving.journal.job(placed.id).state is State.HELD
     assert disputes.judge(connection, placed.id).right
     assert verify(connection, placed.id).identical
     disputes.accept(requester.connection, placed.id)
+    serving.drain()
+    assert serving.journal.job(placed.id).state is State.FINAL
     assert connection.escrow.request_of(placed.id).status is RequestStatus.FULFILLED
     assert account.escrow.credit_of(account.address) > 0
     assert referee.balance_of(account.address) == BOND
@@ -58,6 +60,113 @@ def test_its_answer_is_settled_by_a_keeper_of_its_own(serving, placed, market, r
     market.devchain.increase_time(posted.answer.settle_after - connection.now() + 1)
     assert [finding.deed for finding in Watchtower(account).look()] == [Deed.SETTLED]
     assert account.escrow.credit_of(account.address) > 0
+
+
+@pytest.fixture
+def posted(serving, placed, market, referee, connection):
+    """An answer of the worker that the referee holds."""
+    market.connection("worker").send(referee.deposit(BOND))
+    serving.drain()
+    [event] = connection.events(AnswerPosted, about=[placed.id])
+    return event
+
+
+def pass_the_window(market, posted, connection):
+    market.devchain.increase_time(posted.answer.settle_after - connection.now() + 1)
+    market.devchain.mine(1)
+
+
+def test_its_answer_is_settled_by_itself_once_nobody_can_challenge_it(
+    serving, placed, posted, market, referee, connection
+):
+    assert serving.drain().idle
+    assert serving.journal.settleable(posted.answer.settle_after) == []
+    assert connection.escrow.request_of(placed.id).status is RequestStatus.HELD
+
+    pass_the_window(market, posted, connection)
+    serving.drain()
+
+    assert connection.escrow.request_of(placed.id).status is RequestStatus.FULFILLED
+    job = serving.journal.job(placed.id)
+    assert job.state is State.FINAL
+    share = job.offer.worker_share
+    assert connection.escrow.credit_of(posted.worker) == share
+    assert referee.balance_of(posted.worker) == BOND
+    money = serving.journal.balance()
+    assert money.earned == {job.offer.token: share}
+    assert money.spent > 0
+
+
+def test_settling_that_costs_more_than_it_pays_is_left(
+    serving, placed, posted, market, connection, monkeypatch
+):
+    pass_the_window(market, posted, connection)
+    monkeypatch.setattr("modelward.config.Policy.pay", lambda *_: 1)
+    serving.drain()
+    job = serving.journal.job(placed.id)
+    assert job.state is State.HELD
+    assert "answering costs" in job.reason
+
+    monkeypatch.undo()
+    assert serving.journal.retry(placed.id)
+    serving.drain()
+    assert serving.journal.job(placed.id).state is State.FINAL
+
+
+def test_a_journal_begun_anew_settles_what_was_posted_before(
+    placed, posted, market, sandbox, connection, tmp_path
+):
+    account = market.connection("worker")
+    place = tmp_path / "another"
+    with (
+        open_journal(
+            account.chain, account.deployment, account.account, directory=place
+        ) as journal,
+        Worker(
+            account.chain,
+            account.deployment,
+            account.account,
+            account.store,
+            journal,
+            sandbox=sandbox,
+        ) as other,
+    ):
+        other.drain()
+        assert journal.counts() == {State.HELD: 1}
+        pass_the_window(market, posted, connection)
+        other.drain()
+        assert journal.counts() == {State.FINAL: 1}
+
+
+def test_a_reorganisation_that_drops_the_hold_has_it_answered_again(
+    serving, placed, posted, market, connection
+):
+    market.devchain.mine(1)
+    serving.drain()
+    depth = connection.chain.head().number - posted.block_number + 1
+    connection.chain.rpc("anvil_reorg", [depth, []])
+    serving.drain()
+    again = connection.events(AnswerPosted, about=[placed.id])
+    assert len(again) == 1
+    assert again[0].block_hash != posted.block_hash
+    job = serving.journal.job(placed.id)
+    assert job.state is State.HELD
+    assert job.settle_after == again[0].answer.settle_after
+
+
+def test_an_answer_put_right_by_a_challenge_is_corrected_in_the_journal(
+    serving, placed, market, referee, connection, requester, monkeypatch
+):
+    market.connection("worker").send(referee.deposit(BOND))
+    monkeypatch.setattr("modelward.worker.execution.result_commitment", lambda *_: b"\x01" * 32)
+    serving.drain()
+    assert serving.journal.job(placed.id).state is State.HELD
+    disputes.challenge(requester.connection, disputes.judge(requester.connection, placed.id))
+    serving.drain()
+    job = serving.journal.job(placed.id)
+    assert job.state is State.CORRECTED
+    assert "was wrong" in job.reason
+    assert serving.journal.balance().earned == {}
 
 
 def test_an_input_the_program_does_not_take_is_refused_through_the_referee(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
+from web3.providers import BaseProvider
+from web3.types import RPCEndpoint, RPCResponse
 
 from modelward.chain.connection import Chain
 from modelward.errors import RpcUnavailable
@@ -259,32 +264,74 @@ def test_a_block_with_nothing_of_ours_costs_no_further_question(model, reading, 
 # --- events more than once, out of order, taken back ---------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_disordered_events_are_counted_once(
-    market, model, trained, reading, endpoint, devchain, seed
-):
-    """Each seed disorders the answers about the same story in its own way."""
-    chance = random.Random(seed)
-    placed = [market.place(model, bytes([n]), lifetime=60) for n in range(4)]
+SEQUENCES = 200
+
+
+@dataclass
+class Remembering(BaseProvider):
+    """An endpoint of a chain that stands still: it asks each question once."""
+
+    honest: BaseProvider
+    answers: dict[str, RPCResponse] = field(default_factory=dict)
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        question = json.dumps([method, params])
+        if question not in self.answers:
+            self.answers[question] = self.honest.make_request(method, params)
+        return deepcopy(self.answers[question])
+
+
+@pytest.fixture
+def story(market, model, trained, worker, devchain, make_worker):
+    """Requests that were answered, refunded, refused by nobody and left open, some of them
+    in blocks of their own."""
+    placed = [market.place(model, bytes([n]), lifetime=60) for n in range(3)]
     devchain.increase_time(100)
     for each in placed[:2]:
         market.requester.send(market.escrow.refund(each.id))
-    placed.append(market.place(model, trained.row))
+    answered = [market.place(model, trained.row) for _ in range(2)]
+    make_worker().drain()
+    devchain.mine(2)
+    return [*placed, *answered, *(market.place(model, trained.row) for _ in range(3))]
 
-    def disorder(honest):
-        answer = honest()
-        logs = [log for log in answer["result"] for _ in range(chance.randint(1, 3))]
-        gone = "0x" + chance.randbytes(32).hex()
-        logs += [{**log, "removed": True, "blockHash": gone} for log in logs]
-        chance.shuffle(logs)
-        return {**answer, "result": logs}
 
-    endpoint.faults["eth_getLogs"] = disorder
-    intake, journal = reading(log_range=chance.choice([1, 2, 5, 2_000]))
-    new = [*intake.read().placed, *intake.read().placed]
+def read_in_turns(reading, turns, log_range):
+    """Read on one journal, each time with fewer blocks left to be confirmed; what was new."""
+    intake, journal = reading(log_range=log_range, confirmations=turns)
+    brought = intake.read()
+    for left in range(turns - 1, 0, -1):
+        intake._chain.network = replace(intake._chain.network, confirmations=left)
+        brought += intake.read()
+    states = {job.request_id: (job.state, job.on_chain) for job in journal.jobs(*State)}
+    return brought, states
 
-    assert len(new) == len(set(new))
-    assert journal.job(placed[-1].id).state is State.CONFIRMED
-    ended = {journal.job(each.id) for each in placed[:2]}
-    assert all(job is None or job.state is State.EXPIRED for job in ended)
-    assert journal.job_ids(State.CONFIRMED) == [placed[-1].id]
+
+def test_disordered_events_count_once_in_200_sequences(story, reading, endpoint):
+    """Each sequence duplicates, shuffles and takes back the logs of the same story in its own
+    way, and reads it in other steps."""
+    endpoint.honest = Remembering(endpoint.honest)
+    truth = {each.id: (State.CONFIRMED, True) for each in story[-3:]}
+    _, honest = read_in_turns(reading, 1, 2_000)
+    assert truth.items() <= honest.items()
+
+    for seed in range(SEQUENCES):
+        chance = random.Random(seed)
+
+        def disorder(honest, chance=chance):
+            answer = honest()
+            logs = [log for log in answer["result"] for _ in range(chance.randint(1, 3))]
+            gone = "0x" + chance.randbytes(32).hex()
+            logs += [{**log, "removed": True, "blockHash": gone} for log in logs]
+            chance.shuffle(logs)
+            return {**answer, "result": logs}
+
+        endpoint.faults["eth_getLogs"] = disorder
+        turns, log_range = chance.randint(1, 12), chance.choice([1, 2, 5, 2_000])
+        brought, states = read_in_turns(reading, turns, log_range)
+
+        for new in (brought.placed, brought.ended):
+            assert len(new) == len(set(new)), f"sequence {seed}"
+        still_open = {each: state for each, state in states.items() if not state[0].is_end}
+        assert still_open == truth, f"sequence {seed}"
+        assert set(brought.ended) == set(states) - set(truth), f"sequence {seed}"
+        assert set(states) <= {each.id for each in story}

@@ -6,10 +6,10 @@ import pytest
 
 from modelward.chain.encoding import to_hex
 from modelward.chain.events import InferenceFulfilled
-from modelward.errors import ReorganisedTooDeep
+from modelward.errors import BadInput, ReorganisedTooDeep, Superseded
 from modelward.journal import State, TransactionState
 from modelward.terms import RequestStatus, frame_clear_output
-from modelward.worker import Milestone
+from modelward.worker import Milestone, recovery
 
 from .trading import job
 
@@ -175,6 +175,59 @@ def test_deeper_than_the_network_says_every_worker_halts_for_good(
     assert "more than 3 confirmed blocks" in working.journal.halted()
     assert market.status(placed) is RequestStatus.OPEN
     assert not working.journal.transactions(*TransactionState)
+
+
+@pytest.mark.parametrize("kept", [2, 128])
+def test_after_a_halt_it_goes_on_from_the_newest_block_still_there(
+    market, model, trained, make_worker, reorganise, devchain, monkeypatch, kept
+):
+    monkeypatch.setattr("modelward.journal.journal.KEPT_CHECKPOINTS", kept)
+    working = make_worker(network={"reorg_depth": 3})
+    dropped = market.place(model, trained.row)
+    working.drain()
+    for _ in range(3):
+        devchain.mine(1)
+        working.step()
+    reorganise(5)
+    placed = market.place(model, trained.row)
+    devchain.mine(1)
+    with pytest.raises(ReorganisedTooDeep):
+        working.step()
+
+    found = recovery.survey(working.chain, working.journal)
+    assert (found.ancestor is None) == (kept == 2)
+    touched = recovery.resume(working.chain, working.journal, found)
+    assert dropped.id in touched
+    assert working.journal.halted() is None
+    working.drain()
+
+    assert len(market.events(InferenceFulfilled, placed)) == 1
+    assert job(working.journal, placed).state is State.FINAL
+    assert not job(working.journal, dropped).on_chain
+
+
+def test_there_is_nothing_to_resume_unless_it_halted(model, make_worker):
+    working = make_worker()
+    working.step()
+    with pytest.raises(BadInput, match="not halted"):
+        recovery.survey(working.chain, working.journal)
+
+
+def test_a_chain_reorganised_again_has_to_be_looked_at_again(
+    market, model, make_worker, reorganise, devchain
+):
+    working = make_worker(network={"reorg_depth": 2})
+    for _ in range(5):
+        devchain.mine(1)
+        working.step()
+    reorganise(3)
+    with pytest.raises(ReorganisedTooDeep):
+        working.step()
+    found = recovery.survey(working.chain, working.journal)
+    reorganise(5)
+    with pytest.raises(Superseded, match="once more"):
+        recovery.resume(working.chain, working.journal, found)
+    assert working.journal.halted()
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])

@@ -13,13 +13,13 @@ from contextlib import ExitStack
 import pytest
 
 from modelward.errors import ConfigurationError
-from modelward.terms import ETHER
+from modelward.terms import ETH, ETHER
 from modelward.worker.logs import JsonLines
 from modelward.worker.metrics import serve_metrics
 from modelward.worker.vitals import Alarm, Thresholds, look
 
 from .test_running import run_in_background
-from .trading import unreachable
+from .trading import FEE, PAYEE_BPS, unreachable
 
 
 def get(port, path):
@@ -55,6 +55,7 @@ def test_metrics_count_what_was_done(market, model, trained, make_worker, servin
         'modelward_requests{state="final"} 1.0',
         'modelward_requests{state="refused"} 1.0',
         'modelward_alarm{alarm="halted"} 0.0',
+        f'modelward_fees_earned{{token="{ETH}"}} {float(FEE - FEE * PAYEE_BPS // 10_000)}',
         "modelward_lag_blocks 0.0",
     ):
         assert line in text.splitlines()

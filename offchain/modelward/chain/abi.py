@@ -26,9 +26,10 @@ from eth_utils.abi import (
     event_abi_to_log_topic,
     function_abi_to_4byte_selector,
 )
-from eth_utils.address import to_checksum_address
 
 from modelward import terms
+from modelward.chain.encoding import to_address
+from modelward.commitments import canonical_address
 from modelward.errors import InvalidTerms
 from modelward.solidity import load_artifact
 
@@ -166,6 +167,8 @@ def _to_abi(part: Component, value: Any) -> Any:
         return [_to_abi(element, item) for item in value]
     if part["type"] == "tuple" and is_dataclass(value):
         return tuple(_member(inner, value) for inner in part["components"])
+    if part["type"] == "address" and isinstance(value, str):
+        return canonical_address(value)
     if part["type"] == _METRIC_NAME and isinstance(value, str):
         return value.encode("ascii")
     return value
@@ -184,7 +187,7 @@ def _from_abi(part: Component, value: Any) -> Any:
     if kind == "tuple":
         return _struct(part, value)
     if kind == "address":
-        return to_checksum_address(value)
+        return to_address(value)
     if kind == _METRIC_NAME:
         return value.rstrip(b"\0").decode("ascii", "backslashreplace")
     if part["name"] in _RIGHTS:

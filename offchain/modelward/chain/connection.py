@@ -6,6 +6,7 @@ A failure of the endpoint is `RpcUnavailable` or `RpcError`, a contract's refusa
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from modelward.chain.reverts import refusal
 from modelward.config import Network, safe_url
 from modelward.errors import (
     ConfigurationError,
+    ContractRefused,
     ModelwardError,
     RpcError,
     RpcUnavailable,
@@ -43,7 +45,7 @@ _TOLERATED_LAG = 2
 """Blocks that the endpoint in use may be behind another one."""
 _MOSTLY = 0.5
 _AT_ONCE = 64
-"""Headers asked for in one exchange."""
+"""Requests in one exchange."""
 _SINGLY_SECONDS = 600.0
 """How long an endpoint that did not take several requests at once is asked one by one."""
 
@@ -155,6 +157,17 @@ class Chain:
             return self._second_opinion(method, params)
         return answer
 
+    def rpc_many(self, method: str, each_params: Sequence[Sequence[Any]]) -> list[Any]:
+        """Send requests of one method, many in one exchange where the endpoint takes that; for
+        each, what `rpc` returns for it, or the `RpcError` or `ContractRefused` it raises.
+
+        Raises `RpcUnavailable`.
+        """
+        answers: list[Any] = []
+        for first in range(0, len(each_params), _AT_ONCE):
+            answers += self._together(method, each_params[first : first + _AT_ONCE])
+        return answers
+
     def _answer(
         self,
         ask: Callable[[Endpoint], Any],
@@ -202,10 +215,12 @@ class Chain:
 
         Raises what `block` raises.
         """
-        headers: list[Block] = []
-        for first in range(0, len(numbers), _AT_ONCE):
-            headers += self._blocks(numbers[first : first + _AT_ONCE])
-        return headers
+        asked = [[hex(number), False] for number in numbers]
+        answers = self.rpc_many("eth_getBlockByNumber", asked)
+        return [
+            self.block(number) if raw is None or isinstance(raw, RpcError) else self._block(raw)
+            for number, raw in zip(numbers, answers, strict=True)
+        ]
 
     def head(self) -> Block:
         """The newest block."""
@@ -276,22 +291,33 @@ class Chain:
         """The lock that whoever uses the next nonce of `address` holds."""
         return self._turns.setdefault(address, threading.Lock())
 
-    def _blocks(self, numbers: Sequence[int]) -> list[Block]:
-        if len(numbers) == 1 or time.monotonic() < self._singly_until:
-            return [self.block(number) for number in numbers]
-        method, params = "eth_getBlockByNumber", [[hex(number), False] for number in numbers]
-        try:
-            answers = self._answer(lambda endpoint: endpoint.ask_each(method, params))
-        except RpcUnavailable:
-            answers = None
-        if not isinstance(answers, list) or any(isinstance(each, RpcFault) for each in answers):
-            headers = [self.block(number) for number in numbers]
-            self._singly_until = time.monotonic() + _SINGLY_SECONDS
-            return headers
+    def _together(self, method: str, each_params: Sequence[Sequence[Any]]) -> list[Any]:
+        """As `rpc_many`, for as many requests as fit into one exchange."""
+        answers: Any = None
+        together = len(each_params) > 1 and time.monotonic() >= self._singly_until
+        if together:
+            with contextlib.suppress(RpcUnavailable):
+                answers = self._answer(
+                    lambda endpoint: endpoint.ask_each(method, each_params),
+                    repeatable=method != _SEND,
+                )
+        if not isinstance(answers, list) or (
+            method != _SEND and all(isinstance(answer, RpcFault) for answer in answers)
+        ):
+            results = [self._singly(method, params) for params in each_params]
+            if together and (answers is not None or method != _SEND):
+                self._singly_until = time.monotonic() + _SINGLY_SECONDS
+            return results
         return [
-            self.block(number) if raw is None else self._block(raw)
-            for number, raw in zip(numbers, answers, strict=True)
+            self._error(answer.error, method) if isinstance(answer, RpcFault) else answer
+            for answer in answers
         ]
+
+    def _singly(self, method: str, params: Sequence[Any]) -> Any:
+        try:
+            return self.rpc(method, params)
+        except (RpcError, ContractRefused) as error:
+            return error
 
     def _block_once_more(self, number: int) -> Any:
         """A block below one that was there: one node of several behind a URL may lack it."""

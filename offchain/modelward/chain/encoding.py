@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from eth_utils.address import to_checksum_address
@@ -18,6 +19,7 @@ def to_hex(value: bytes) -> str:
     return "0x" + value.hex()
 
 
+@lru_cache(maxsize=8_192)
 def to_address(value: str | bytes) -> Address:
     """An address, from hex of any letter case or 20 bytes, in checksummed hex."""
     return Address(to_checksum_address(value))

@@ -7,7 +7,7 @@ whoever has the bytes can send them again, and at most one transaction comes of 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from modelward.config import DEVELOPMENT_CHAIN_ID
 from modelward.errors import (
     ContractRefused,
     InsufficientFunds,
+    ModelwardError,
     RpcError,
     RpcUnavailable,
     TimedOut,
@@ -34,6 +35,7 @@ from modelward.terms import Address
 GAS_MARGIN_PERCENT = 20
 """Room above the estimate: state moves on, and a call hands at most 63/64 of its gas down."""
 
+_SEND = "eth_sendRawTransaction"
 _KNOWN = ("already known", "alreadyknown", "already imported", "known transaction")
 _NONCE_TOO_LOW = ("nonce too low", "nonce is too low", "oldnonce", "invalid nonce")
 _NONCE_TOO_HIGH = ("nonce too high", "nonce is too high", "nonce gap")
@@ -149,45 +151,68 @@ class Sender:
         Raises `WrongNonce`, `Underpriced`, `InsufficientFunds`, `RpcError` or `RpcUnavailable`.
         After the last, the network may have it nevertheless.
         """
-        try:
-            self.chain.rpc("eth_sendRawTransaction", [to_hex(signed.raw)])
-        except RpcError as error:
-            if _says(error, _KNOWN):
-                return signed.hash
-            if _says(error, _NONCE_TOO_LOW):
-                if self._turns_up(signed.hash):
-                    return signed.hash
-                raise WrongNonce(
-                    f"Another transaction of {self.address} has used the nonce {signed.nonce}.",
-                    nonce=signed.nonce,
-                ) from error
-            if _says(error, _NONCE_TOO_HIGH):
-                raise WrongNonce(
-                    f"Transactions of {self.address} before the nonce {signed.nonce} are missing.",
-                    nonce=signed.nonce,
-                ) from error
-            if _says(error, _UNDERPRICED):
-                raise Underpriced(
-                    f"The bid of {signed.fees.max_fee} wei a unit of gas is too low for the "
-                    f"transaction {signed.nonce} of {self.address}.",
-                    replaces="replacement" in error.reason.lower(),
-                ) from error
-            if _says(error, _UNFUNDED):
-                raise self._unfunded(
-                    signed.call.value + signed.gas * signed.fees.max_fee
-                ) from error
-            raise
+        for fault in self.broadcast_all([signed]):
+            if fault is not None:
+                raise fault
         return signed.hash
+
+    def broadcast_all(self, signed: Sequence[SignedTransaction]) -> list[ModelwardError | None]:
+        """Hand signed transactions to the network, in their order; again is harmless.
+
+        Returns for each the `WrongNonce`, `Underpriced`, `InsufficientFunds` or `RpcError` that it
+        met, or None.
+
+        Raises `RpcUnavailable`; the network may have any of them then.
+        """
+        answers = self.chain.rpc_many(_SEND, [[to_hex(each.raw)] for each in signed])
+        return [
+            self._fault(each, answer) if isinstance(answer, RpcError) else None
+            for each, answer in zip(signed, answers, strict=True)
+        ]
+
+    def _fault(self, signed: SignedTransaction, error: RpcError) -> ModelwardError | None:
+        """What a node's refusal to take a transaction comes to; None where it has it."""
+        if _says(error, _KNOWN):
+            return None
+        if _says(error, _NONCE_TOO_LOW):
+            if self._turns_up(signed.hash):
+                return None
+            return WrongNonce(
+                f"Another transaction of {self.address} has used the nonce {signed.nonce}.",
+                nonce=signed.nonce,
+            )
+        if _says(error, _NONCE_TOO_HIGH):
+            return WrongNonce(
+                f"Transactions of {self.address} before the nonce {signed.nonce} are missing.",
+                nonce=signed.nonce,
+            )
+        if _says(error, _UNDERPRICED):
+            return Underpriced(
+                f"The bid of {signed.fees.max_fee} wei a unit of gas is too low for the "
+                f"transaction {signed.nonce} of {self.address}.",
+                replaces="replacement" in error.reason.lower(),
+            )
+        if _says(error, _UNFUNDED):
+            return self._unfunded(signed.call.value + signed.gas * signed.fees.max_fee)
+        return error
 
     def is_known(self, transaction_hash: bytes) -> bool:
         """Whether the node has the transaction, mined or not."""
-        found = self.chain.rpc("eth_getTransactionByHash", [to_hex(transaction_hash)])
-        return found is not None
+        return self.are_known([transaction_hash])[0]
+
+    def are_known(self, hashes: Sequence[bytes]) -> list[bool]:
+        """Whether the node has each of these transactions, mined or not."""
+        found = self.chain.rpc_many("eth_getTransactionByHash", [[to_hex(each)] for each in hashes])
+        return [answer is not None for answer in map(_raised, found)]
 
     def receipt(self, transaction_hash: bytes) -> Receipt | None:
         """The receipt of a transaction, None while it is not mined."""
-        raw = self.chain.rpc("eth_getTransactionReceipt", [to_hex(transaction_hash)])
-        return None if raw is None else read_receipt(raw)
+        return self.receipts([transaction_hash])[0]
+
+    def receipts(self, hashes: Sequence[bytes]) -> list[Receipt | None]:
+        """The receipts of several transactions."""
+        raw = self.chain.rpc_many("eth_getTransactionReceipt", [[to_hex(each)] for each in hashes])
+        return [None if each is None else read_receipt(each) for each in map(_raised, raw)]
 
     def wait(
         self,
@@ -295,6 +320,13 @@ class Sender:
             need=need,
             chain=f"the network {self.chain.network.name!r}",
         )
+
+
+def _raised(answer: Any) -> Any:
+    """An answer of `rpc_many`, or else the error in its place raised."""
+    if isinstance(answer, ModelwardError):
+        raise answer
+    return answer
 
 
 def _says(error: RpcError, phrases: tuple[str, ...]) -> bool:

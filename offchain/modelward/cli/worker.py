@@ -212,7 +212,7 @@ def status(
     """Show where a worker stands, running or not."""
     from modelward.cli.printing import print_fields, print_json, shown_time
     from modelward.models.sandbox import Sandbox
-    from modelward.terms import format_amount, parse_amount, parse_duration
+    from modelward.terms import format_amount, format_fee, parse_amount, parse_duration
     from modelward.worker.vitals import Thresholds, look
 
     thresholds = Thresholds(parse_amount(low_balance), parse_duration(stall_after))
@@ -239,6 +239,8 @@ def status(
                 "cursor": cursor.number if cursor else None,
                 "lagBlocks": standing.lag_blocks,
                 "lagSeconds": standing.lag_seconds,
+                "earned": {token: str(fees) for token, fees in standing.money.earned.items()},
+                "gasSpent": str(standing.money.spent),
                 "queue": counts,
                 "inFlight": [
                     {"transaction": each.hash, "nonce": each.nonce, "state": each.state.value}
@@ -252,6 +254,12 @@ def status(
     fields: list[tuple[str, object]] = [
         ("worker", f"{connection.addresses.name(address)} {address}"),
         ("balance", format_amount(standing.balance)),
+        (
+            "earned",
+            ", ".join(format_fee(fees, token) for token, fees in standing.money.earned.items())
+            or "nothing yet",
+        ),
+        ("gas", f"{format_amount(standing.money.spent)} spent"),
         ("chain", f"{chain.chain_id}, genesis 0x{chain.genesis_hash.hex()[:8]}…"),
         ("escrow", connection.escrow.address),
         ("journal", place),
@@ -354,6 +362,53 @@ def retry(
                 hint="Only one that waits for a reason can be retried.",
             )
     typer.echo(f"0x{job.request_id.hex()} is tried again; it waited because: {job.reason}")
+
+
+@app.command()
+def resume(
+    network: NetworkOption = None,
+    account: AccountOption = None,
+    journal: JournalOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Let a worker go on that halted because a reorganisation was too deep.
+
+    It goes back to the newest block it remembers that is still in the chain, and reads on from
+    there. First it shows where that is: make sure that the endpoint is on the chain that counts.
+    """
+    from modelward.cli.printing import print_fields, shown_time
+    from modelward.journal import Journal
+    from modelward.worker.recovery import resume as go_on
+    from modelward.worker.recovery import survey
+
+    with _beside(network, account, journal, config) as (connection, _, opened):
+        place, identity = opened.place.file or journal or "", opened.identity
+    with Journal(place, identity) as held:
+        found = survey(connection.chain, held)
+        cursor, ancestor, depth = found.cursor, found.ancestor, found.depth
+        print_fields(
+            [
+                ("halted", found.reason),
+                ("chain", f"{connection.chain.chain_id} by {connection.chain.network.safe_url}"),
+                (
+                    "confirmed",
+                    f"{found.confirmed.number} of {shown_time(found.confirmed.timestamp)}, "
+                    f"0x{found.confirmed.hash.hex()}",
+                ),
+                ("had read", f"{cursor.number}, 0x{cursor.hash.hex()}" if cursor else "nothing"),
+                (
+                    "goes on",
+                    f"after {ancestor.number}, {depth} blocks back"
+                    if ancestor
+                    else "from the first block: it remembers none that is still in the chain",
+                ),
+            ]
+        )
+        if not yes:
+            typer.confirm("Is this the chain that counts?", abort=True)
+        touched = go_on(connection.chain, held, found)
+    typer.echo(f"goes on: {len(touched)} requests are looked at again by `modelward worker run`")
 
 
 def _job_document(job: Job) -> dict[str, Any]:

@@ -15,6 +15,7 @@ QUERY_ABI = "(address,bytes32,bytes32,uint40,uint32,uint8)"
 REQUEST_ABI = ("address", "address", QUERY_ABI)
 
 
+@lru_cache(maxsize=256)
 def encode_offer(offer: Offer) -> bytes:
     """An offer as bytes."""
     return encode(OFFER_ABI, offer_fields(offer))
@@ -58,5 +59,6 @@ def decode_request(data: bytes) -> Request:
     )
 
 
+@lru_cache(maxsize=8_192)
 def _address(text: str) -> Address:
     return Address(to_checksum_address(text))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -17,11 +17,13 @@ from sqlalchemy import (
     Engine,
     Row,
     and_,
+    bindparam,
     case,
     delete,
     exists,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
@@ -37,11 +39,14 @@ from modelward.journal.migrations import migrate
 from modelward.journal.records import (
     Advance,
     Answer,
+    Balance,
     Checkpoint,
     Ending,
     Fulfilment,
+    Hold,
     Identity,
     Job,
+    Mining,
     Outlay,
     Placement,
     Refusal,
@@ -49,7 +54,7 @@ from modelward.journal.records import (
 )
 from modelward.journal.registration import register, take_everything
 from modelward.journal.states import ENDS, PENDING, State, TransactionState
-from modelward.terms import ZERO_ADDRESS, Address, RefusalReason, RequestId
+from modelward.terms import GWEI, ZERO_ADDRESS, Address, RefusalReason, RequestId, VersionId
 
 KEPT_CHECKPOINTS = 128
 """How many checkpoints below the cursor are kept to find a common ancestor by."""
@@ -61,13 +66,19 @@ _carried = schema.carried.c
 _queues = schema.queues.c
 _accounts = schema.identity.c
 
+T = TypeVar("T")
+
 _LEASES = {
     Lease.READING: (schema.queues, _queues.reader, _queues.reader_until),
     Lease.SENDING: (schema.identity, _accounts.sender, _accounts.sender_until),
 }
 
+_ROWS_AT_ONCE = 500
+"""Rows named in one statement: databases take so many values in one and no more."""
+
 _SUPERSEDED = (TransactionState.REPLACED, TransactionState.DROPPED)
 _UNSENT = (State.CONFIRMED, State.COMPUTED)
+_WAITING = (*_UNSENT, State.HELD)
 _WITH_AN_ANSWER = (State.COMPUTED, State.SIGNED, State.SENT)
 
 
@@ -210,6 +221,97 @@ class Journal:
         with self._reading() as connection:
             return [RequestId(request_id) for request_id in connection.scalars(query)]
 
+    def settleable(self, now: int) -> list[RequestId]:
+        """The requests whose answers are held and can be settled at `now` (Unix seconds), those
+        first that have to be settled soonest."""
+        query = (
+            select(_jobs.request_id)
+            .where(
+                self._here(_jobs),
+                _jobs.state == State.HELD,
+                _jobs.settle_after < now,
+                _jobs.on_chain,
+                self._workable(),
+            )
+            .order_by(_jobs.deadline, _jobs.request_id)
+        )
+        with self._reading() as connection:
+            return [RequestId(request_id) for request_id in connection.scalars(query)]
+
+    def balance(self) -> Balance:
+        """What the account has earned and spent."""
+        fees = (
+            select(_jobs.offer, func.count())
+            .where(
+                self._here(_jobs),
+                _jobs.state == State.FINAL,
+                or_(_jobs.account.is_(None), _jobs.account == self.identity.account),
+            )
+            .group_by(_jobs.offer)
+        )
+        # In two parts, for their sum may be more than a database's integers hold.
+        costs = select(
+            func.sum(_transactions.spent // GWEI), func.sum(_transactions.spent % GWEI)
+        ).where(self._ours(), _transactions.spent.is_not(None))
+        earned: Counter[Address] = Counter()
+        with self._reading() as connection:
+            for data, count in connection.execute(fees):
+                offer = decode_offer(data)
+                earned[offer.token] += count * offer.worker_share
+            whole, rest = connection.execute(costs).one()
+        return Balance(dict(earned), int(whole or 0) * GWEI + int(rest or 0))
+
+    def unaccounted(self, limit: int) -> list[bytes]:
+        """Some of the account's mined transactions whose cost is not on record."""
+        query = (
+            select(_transactions.hash)
+            .where(
+                self._ours(),
+                _transactions.state.in_((TransactionState.MINED, TransactionState.FAILED)),
+                _transactions.spent.is_(None),
+            )
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return list(connection.scalars(query))
+
+    def record_spent(self, spent: Mapping[bytes, int]) -> None:
+        """Note what mined transactions cost, in wei."""
+        with self._writing() as connection:
+            connection.execute(
+                update(schema.transactions)
+                .where(
+                    _transactions.chain_id == self.identity.chain_id,
+                    _transactions.hash == bindparam("which"),
+                )
+                .values(spent=bindparam("wei")),
+                [{"which": each, "wei": wei} for each, wei in spent.items()],
+            )
+
+    def queue(self, *states: State) -> dict[RequestId, VersionId]:
+        """What `job_ids` gives, each with the model version that it pins."""
+        query = (
+            select(_jobs.request_id, _jobs.offer)
+            .where(self._here(_jobs), _jobs.state.in_(states), _jobs.on_chain, self._workable())
+            .order_by(_jobs.deadline, _jobs.request_id)
+        )
+        with self._reading() as connection:
+            return {
+                RequestId(row.request_id): decode_offer(row.offer).version_id
+                for row in connection.execute(query)
+            }
+
+    def jobs_among(self, request_ids: Sequence[RequestId]) -> list[Job]:
+        """The jobs of these requests, in their order; those the journal does not know are left
+        out."""
+        found: dict[bytes, Job] = {}
+        with self._reading() as connection:
+            for some in _portions(request_ids):
+                query = select(schema.jobs).where(self._here(_jobs), _jobs.request_id.in_(some))
+                for row in connection.execute(query):
+                    found[row.request_id] = _read_job(row)
+        return [found[each] for each in request_ids if each in found]
+
     def jobs_of(self, transaction_hash: bytes) -> list[Job]:
         """The jobs whose answers a transaction carries."""
         query = select(schema.jobs).where(
@@ -220,8 +322,26 @@ class Journal:
 
     def carried_by(self, transaction_hash: bytes) -> frozenset[RequestId]:
         """The requests a transaction carries, whatever else carries them by now."""
+        return self.carried_by_each([transaction_hash])[transaction_hash]
+
+    def carried_by_each(self, hashes: Sequence[bytes]) -> dict[bytes, frozenset[RequestId]]:
+        """The requests that each of these transactions carries."""
         with self._reading() as connection:
-            return frozenset(self._carried_by(connection, transaction_hash))
+            return self._carried_by_each(connection, hashes)
+
+    def relied_upon(self, hashes: Sequence[bytes]) -> dict[bytes, bool]:
+        """Those of these transactions that requests rely on which have not ended, and whether all
+        of these requests are on chain."""
+        relied: dict[bytes, bool] = {}
+        with self._reading() as connection:
+            for some in _portions(hashes):
+                query = select(_jobs.transaction_hash, _jobs.on_chain).where(
+                    self._here(_jobs), _jobs.transaction_hash.in_(some), _jobs.state.not_in(ENDS)
+                )
+                for row in connection.execute(query):
+                    before = relied.get(row.transaction_hash, True)
+                    relied[row.transaction_hash] = before and row.on_chain
+        return relied
 
     def outlays(self, since: int) -> list[Outlay]:
         """What went into requests by transactions signed at `since` (Unix seconds) or later.
@@ -305,6 +425,14 @@ class Journal:
     def transactions_of_nonce(self, nonce: int) -> list[SignedAnswer]:
         """Everything the account ever signed for a nonce: at most one of them is ever mined."""
         return self._transactions(_transactions.nonce == nonce)
+
+    def transactions_from_nonce(self, nonce: int) -> list[SignedAnswer]:
+        """Everything the account ever signed for that nonce or a higher one."""
+        return self._transactions(_transactions.nonce >= nonce)
+
+    def bids_in_flight(self) -> list[SignedAnswer]:
+        """As `transactions` gives those in flight, without the bytes, which are long."""
+        return self._transactions(_transactions.state.in_(PENDING), whole=False)
 
     # --- sharing the work ------------------------------------------------------------------------
 
@@ -424,6 +552,7 @@ class Journal:
         *,
         placed: Sequence[Placement] = (),
         ended: Sequence[Ending] = (),
+        held: Sequence[Hold] = (),
     ) -> Advance:
         """Record what the blocks `first` to `to` say, and move the cursor to `to`.
 
@@ -446,12 +575,18 @@ class Journal:
             if (cursor is not None and first != cursor + 1) or to.number < first:
                 raise ValueError(f"blocks {first} to {to.number} do not follow {cursor}")
             noticed = self._noticed(connection)
-            for placement in placed:
-                if not self._anchor(connection, placement) and placement.request_id not in endings:
-                    self._insert(connection, placement, State.CONFIRMED)
-                    new.append(placement.request_id)
-                if placement.request_id in noticed:
-                    new.append(placement.request_id)
+            known = self._anchor(connection, placed)
+            unknown = {
+                placement.request_id: placement
+                for placement in placed
+                if placement.request_id not in known and placement.request_id not in endings
+            }
+            self._insert(connection, list(unknown.values()), State.CONFIRMED)
+            new += [
+                each
+                for each in dict.fromkeys(p.request_id for p in placed)
+                if each in unknown or each in noticed
+            ]
             connection.execute(
                 update(schema.jobs)
                 .where(
@@ -461,7 +596,8 @@ class Journal:
                 )
                 .values(on_chain=False)
             )
-            over += [id_ for id_, ending in endings.items() if self._end(connection, ending)]
+            self._hold(connection, {hold.request_id: hold for hold in held})
+            over += self._end(connection, endings)
             over += self._expire(connection, to)
             connection.execute(
                 insert(schema.checkpoints).values(
@@ -483,7 +619,7 @@ class Journal:
                     select(_jobs.on_chain).where(self._job(placement.request_id))
                 ).one_or_none()
                 if known is None:
-                    self._insert(connection, placement, State.SEEN)
+                    self._insert(connection, [placement], State.SEEN)
                     new.append(placement.request_id)
         return tuple(new)
 
@@ -502,11 +638,11 @@ class Journal:
         """
         new: list[RequestId] = []
         with self._holding(Lease.READING) as connection:
-            for placement in placed:
-                if not self._anchor(connection, placement):
-                    self._insert(connection, placement, State.CONFIRMED)
-                    new.append(placement.request_id)
-            over = [each.request_id for each in ended if self._end(connection, each)]
+            known = self._anchor(connection, placed)
+            unknown = {p.request_id: p for p in placed if p.request_id not in known}
+            self._insert(connection, list(unknown.values()), State.CONFIRMED)
+            new += unknown
+            over = self._end(connection, {each.request_id: each for each in ended})
             connection.execute(
                 update(schema.jobs)
                 .where(self._here(_jobs), _jobs.request_id.in_(dropped))
@@ -526,41 +662,56 @@ class Journal:
         """
         if to not in self.checkpoints():
             raise ValueError(f"block {to.number} is not a checkpoint")
-        after = to.number
+        with self._holding(Lease.READING) as connection:
+            return self._go_back(connection, to.number)
+
+    def resume(self, to: Checkpoint | None) -> list[RequestId]:
+        """Let a halted queue go on, from a block that is still in the chain: as `rewind`, or from
+        the first block where `to` is None. Returns the requests that this touched.
+
+        Raises what `rewind` raises.
+        """
+        if to is not None and to not in self.checkpoints():
+            raise ValueError(f"block {to.number} is not a checkpoint")
+        with self._holding(Lease.READING) as connection:
+            touched = self._go_back(connection, -1 if to is None else to.number)
+            connection.execute(update(schema.queues).where(self._here(_queues)).values(halted=None))
+        return touched
+
+    def _go_back(self, connection: Connection, after: int) -> list[RequestId]:
+        """Undo what blocks above `after` said."""
         touched = select(_jobs.request_id).where(
             self._here(_jobs), (_jobs.block_number > after) | (_jobs.ended_at_block > after)
         )
         unmined = select(_transactions.hash).where(
             _transactions.chain_id == self.identity.chain_id, _transactions.block_number > after
         )
-        with self._holding(Lease.READING) as connection:
-            affected = [RequestId(request_id) for request_id in connection.scalars(touched)]
-            hashes = list(connection.scalars(unmined))
-            connection.execute(
-                delete(schema.checkpoints).where(
-                    self._here(_checkpoints), _checkpoints.number > after
-                )
-            )
+        affected = [RequestId(request_id) for request_id in connection.scalars(touched)]
+        hashes = list(connection.scalars(unmined))
+        connection.execute(
+            delete(schema.checkpoints).where(self._here(_checkpoints), _checkpoints.number > after)
+        )
+        connection.execute(
+            update(schema.jobs)
+            .where(self._here(_jobs), _jobs.block_number > after)
+            .values(on_chain=False)
+        )
+        for transaction_hash in hashes:
+            affected += self._unmine(connection, transaction_hash)
+        self._let_go_of_holds(connection, after)
+        reopened = select(schema.jobs).where(self._here(_jobs), _jobs.ended_at_block > after)
+        for row in connection.execute(reopened).all():
+            state = self._resting_state(connection, row)
             connection.execute(
                 update(schema.jobs)
-                .where(self._here(_jobs), _jobs.block_number > after)
-                .values(on_chain=False)
-            )
-            for transaction_hash in hashes:
-                affected += self._unmine(connection, transaction_hash)
-            reopened = select(schema.jobs).where(self._here(_jobs), _jobs.ended_at_block > after)
-            for row in connection.execute(reopened).all():
-                state = self._resting_state(connection, row)
-                connection.execute(
-                    update(schema.jobs)
-                    .where(self._job(row.request_id))
-                    .values(
-                        state=state,
-                        transaction_hash=None if state in _UNSENT else row.transaction_hash,
-                        ended_at_block=None,
-                        reason="a reorganisation dropped its end",
-                    )
+                .where(self._job(row.request_id))
+                .values(
+                    state=state,
+                    transaction_hash=None if state in _UNSENT else row.transaction_hash,
+                    ended_at_block=None,
+                    reason="a reorganisation dropped its end",
                 )
+            )
         return list(dict.fromkeys(affected))
 
     # --- answering -------------------------------------------------------------------------------
@@ -573,23 +724,41 @@ class Journal:
         Raises:
             Superseded: the request ended, or another worker has taken it over.
         """
-        values: dict[str, Any] = {"state": State.COMPUTED, "reason": None}
-        if isinstance(answer, Fulfilment):
-            values |= {
-                "output": answer.output,
-                "commitment": answer.commitment,
-                "result_salt": answer.result_salt,
-            }
-        else:
-            values |= {"refusal": int(answer.reason), "refusal_detail": _text(answer.detail)}
+        faults = self.record_answers({request_id: answer})
+        if faults:
+            raise faults[request_id]
+
+    def record_answers(
+        self, answers: Mapping[RequestId, Answer]
+    ) -> dict[RequestId, Superseded | ValueError]:
+        """confirmed or computing -> computed, of all that can take the step; why the others
+        cannot is returned, as what `record_answer` raises.
+        """
+        blank = dict.fromkeys(
+            ("output", "commitment", "result_salt", "refusal", "refusal_detail"), None
+        )
+        before = (State.CONFIRMED, State.COMPUTING)
         with self._writing() as connection:
             kept = self._lease_end() if self._holds(connection, Lease.SENDING) else 0
-            self._step(
-                connection,
-                request_id,
-                (State.CONFIRMED, State.COMPUTING),
-                values | {"holder": self.instance, "held_until": kept},
-            )
+            faults = self._faults(connection, answers, before, State.COMPUTED)
+            rows = [
+                {"which": request_id, **blank, **_answer_values(answer)}
+                for request_id, answer in answers.items()
+                if request_id not in faults
+            ]
+            if rows:
+                connection.execute(
+                    update(schema.jobs)
+                    .where(self._here(_jobs), _jobs.request_id == bindparam("which"))
+                    .values(
+                        state=State.COMPUTED,
+                        reason=None,
+                        holder=self.instance,
+                        held_until=kept,
+                    ),
+                    rows,
+                )
+        return faults
 
     def record_reason(self, request_id: RequestId, reason: str) -> None:
         """Note why a request is where it is."""
@@ -603,7 +772,7 @@ class Journal:
 
         A refusal that was not sent is forgotten. False for one that ended or is in hand.
         """
-        waits = and_(self._job(request_id), _jobs.state.in_(_UNSENT), _jobs.reason.is_not(None))
+        waits = and_(self._job(request_id), _jobs.state.in_(_WAITING), _jobs.reason.is_not(None))
         fresh = {"reason": None, "failures": 0, "attempts": 0}
         unanswered = {"state": State.CONFIRMED, "refusal": None, "refusal_detail": None}
         with self._writing() as connection:
@@ -618,7 +787,7 @@ class Journal:
     def unexplained(self) -> list[RequestId]:
         """The requests that wait for no reason on record: new ones, and those to be retried."""
         query = select(_jobs.request_id).where(
-            self._here(_jobs), _jobs.state.in_(_UNSENT), _jobs.reason.is_(None)
+            self._here(_jobs), _jobs.state.in_(_WAITING), _jobs.reason.is_(None)
         )
         with self._reading() as connection:
             return [RequestId(request_id) for request_id in connection.scalars(query)]
@@ -650,6 +819,27 @@ class Journal:
             ReorganisedTooDeep: the queue was halted.
             Superseded: a request ended, or another worker has it or the account.
         """
+        self._record_signed({signed.hash: request_ids}, [signed], replaces)
+
+    def record_all_signed(
+        self, carrying: Sequence[tuple[SignedAnswer, Sequence[RequestId]]]
+    ) -> None:
+        """computed -> signed, for several transactions and the requests that each carries: all of
+        them, or none.
+
+        Raises what `record_signed` raises.
+        """
+        self._record_signed(
+            {signed.hash: request_ids for signed, request_ids in carrying},
+            [signed for signed, _ in carrying],
+        )
+
+    def _record_signed(
+        self,
+        carrying: Mapping[bytes, Sequence[RequestId]],
+        signed: Sequence[SignedAnswer],
+        replaces: bytes | None = None,
+    ) -> None:
         with self._holding(Lease.SENDING) as connection:
             self._require_running(connection)
             if replaces is not None:
@@ -657,51 +847,123 @@ class Journal:
                 self._release(
                     connection, _jobs.transaction_hash == replaces, "its transaction was replaced"
                 )
-            again = connection.execute(
-                update(schema.transactions)
-                .where(
-                    self._transaction(signed.hash),
-                    _transactions.state.in_(_SUPERSEDED),
-                )
-                .values(state=TransactionState.SIGNED)
-            )
-            if again.rowcount == 0:
-                self._insert_transaction(connection, signed)
-            connection.execute(
-                delete(schema.carried).where(
-                    _carried.chain_id == self.identity.chain_id,
-                    _carried.transaction_hash == signed.hash,
-                )
-            )
-            for request_id in request_ids:
-                self._step(
-                    connection,
-                    request_id,
-                    (State.COMPUTED,),
-                    {
-                        "state": State.SIGNED,
-                        "transaction_hash": signed.hash,
-                        "account": self.identity.account,
-                        "holder": self.instance,
-                        "held_until": 0,
-                        "reason": None,
-                    },
-                )
-                connection.execute(
-                    insert(schema.carried).values(
-                        chain_id=self.identity.chain_id,
-                        transaction_hash=signed.hash,
-                        request_id=request_id,
+            again = set(
+                connection.scalars(
+                    select(_transactions.hash).where(
+                        _transactions.chain_id == self.identity.chain_id,
+                        _transactions.hash.in_(carrying),
+                        _transactions.state.in_(_SUPERSEDED),
                     )
                 )
-
-    def record_sent(self, transaction_hash: bytes) -> None:
-        """signed -> sent: the network took the transaction."""
-        with self._holding(Lease.SENDING) as connection:
-            self._move_transaction(
-                connection, transaction_hash, (TransactionState.SIGNED,), TransactionState.SENT
             )
-            self._move_jobs(connection, transaction_hash, (State.SIGNED,), State.SENT)
+            for transaction_hash in again:
+                self._move_transaction(
+                    connection, transaction_hash, _SUPERSEDED, TransactionState.SIGNED
+                )
+                connection.execute(
+                    delete(schema.carried).where(
+                        _carried.chain_id == self.identity.chain_id,
+                        _carried.transaction_hash == transaction_hash,
+                    )
+                )
+            self._insert_transactions(connection, [one for one in signed if one.hash not in again])
+            rows = [
+                {"which": request_id, "carrier": transaction_hash}
+                for transaction_hash, request_ids in carrying.items()
+                for request_id in request_ids
+            ]
+            if not rows:
+                return
+            carried = [each for request_ids in carrying.values() for each in request_ids]
+            before = (State.COMPUTED, State.HELD)
+            faults = self._faults(connection, carried, before, State.SIGNED)
+            for fault in faults.values():
+                raise fault
+            connection.execute(
+                update(schema.jobs)
+                .where(self._here(_jobs), _jobs.request_id == bindparam("which"))
+                .values(
+                    state=State.SIGNED,
+                    transaction_hash=bindparam("carrier"),
+                    account=self.identity.account,
+                    holder=self.instance,
+                    held_until=0,
+                    reason=None,
+                ),
+                rows,
+            )
+            connection.execute(
+                insert(schema.carried).values(
+                    chain_id=self.identity.chain_id,
+                    transaction_hash=bindparam("carrier"),
+                    request_id=bindparam("which"),
+                ),
+                rows,
+            )
+
+    def record_sent(self, *hashes: bytes) -> None:
+        """signed -> sent: the network took these transactions."""
+        with self._holding(Lease.SENDING) as connection:
+            self._move_transactions(
+                connection, hashes, (TransactionState.SIGNED,), TransactionState.SENT
+            )
+            connection.execute(
+                update(schema.jobs)
+                .where(
+                    self._here(_jobs),
+                    _jobs.transaction_hash.in_(hashes),
+                    _jobs.state == State.SIGNED,
+                )
+                .values(state=State.SENT, reason=None)
+            )
+
+    def record_all_mined(self, mined: Sequence[Mining]) -> None:
+        """signed or sent -> mined, for several transactions that passed no request over."""
+        hashes = [each.transaction_hash for each in mined]
+        with self._holding(Lease.SENDING) as connection:
+            moved = connection.execute(
+                update(schema.transactions)
+                .where(
+                    _transactions.chain_id == self.identity.chain_id,
+                    _transactions.hash == bindparam("which"),
+                    _one_of(_transactions.state, (*PENDING, *_SUPERSEDED)),
+                )
+                .values(
+                    state=TransactionState.MINED,
+                    block_number=bindparam("number"),
+                    block_hash=bindparam("block"),
+                    spent=bindparam("wei"),
+                ),
+                [
+                    {
+                        "which": each.transaction_hash,
+                        "number": each.block_number,
+                        "block": each.block_hash,
+                        "wei": each.spent,
+                    }
+                    for each in mined
+                ],
+            )
+            if moved.rowcount != len(mined):
+                raise ValueError("not all of these transactions can become mined")
+            for transaction_hash in self._with_rivals(connection, hashes):
+                self._supersede_others(connection, transaction_hash)
+            rows = [
+                {"which": request_id, "carrier": transaction_hash}
+                for transaction_hash, carried in self._carried_by_each(connection, hashes).items()
+                for request_id in carried
+            ]
+            if rows:
+                connection.execute(
+                    update(schema.jobs)
+                    .where(
+                        self._here(_jobs),
+                        _jobs.request_id == bindparam("which"),
+                        _one_of(_jobs.state, _WITH_AN_ANSWER),
+                    )
+                    .values(state=State.MINED, transaction_hash=bindparam("carrier"), reason=None),
+                    rows,
+                )
 
     def record_mined(
         self,
@@ -763,67 +1025,136 @@ class Journal:
 
     # --- inside one transaction ------------------------------------------------------------------
 
-    def _anchor(self, connection: Connection, placement: Placement) -> bool:
-        known = connection.execute(
-            update(schema.jobs)
-            .where(self._job(placement.request_id))
-            .values(
-                on_chain=True,
-                block_number=placement.block_number,
-                block_hash=placement.block_hash,
-                state=case((_jobs.state == State.SEEN, State.CONFIRMED), else_=_jobs.state),
+    def _anchor(
+        self, connection: Connection, placements: Sequence[Placement]
+    ) -> Collection[RequestId]:
+        """Say of those known already that these blocks hold them; returns which they are."""
+        places = {placement.request_id: placement for placement in placements}
+        known = self._known(connection, places)
+        if known:
+            connection.execute(
+                update(schema.jobs)
+                .where(self._here(_jobs), _jobs.request_id == bindparam("which"))
+                .values(
+                    on_chain=True,
+                    block_number=bindparam("number"),
+                    block_hash=bindparam("block"),
+                    state=case((_jobs.state == State.SEEN, State.CONFIRMED), else_=_jobs.state),
+                ),
+                [
+                    {
+                        "which": request_id,
+                        "number": places[request_id].block_number,
+                        "block": places[request_id].block_hash,
+                    }
+                    for request_id in sorted(known)
+                ],
             )
-        )
-        return known.rowcount == 1
+        return known
+
+    def _known(
+        self, connection: Connection, request_ids: Collection[RequestId]
+    ) -> dict[RequestId, State]:
+        """Those of these requests that have a job, and its state."""
+        known: dict[RequestId, State] = {}
+        for some in _portions(list(request_ids)):
+            query = select(_jobs.request_id, _jobs.state).where(
+                self._here(_jobs), _jobs.request_id.in_(some)
+            )
+            for row in connection.execute(query):
+                known[RequestId(row.request_id)] = State(row.state)
+        return known
 
     def _noticed(self, connection: Connection) -> set[RequestId]:
         query = select(_jobs.request_id).where(self._here(_jobs), _jobs.state == State.SEEN)
         return {RequestId(request_id) for request_id in connection.scalars(query)}
 
-    def _insert(self, connection: Connection, placement: Placement, state: State) -> None:
-        named = placement.request.worker
-        connection.execute(
-            insert(schema.jobs).values(
+    def _insert(
+        self, connection: Connection, placements: Sequence[Placement], state: State
+    ) -> None:
+        rows = [
+            {
                 **self._key(),
-                request_id=placement.request_id,
-                state=state,
-                offer=encode_offer(placement.offer),
-                request=encode_request(placement.request),
-                input=placement.input,
-                deadline=placement.request.deadline,
-                block_number=placement.block_number,
-                block_hash=placement.block_hash,
-                on_chain=True,
-                failures=0,
-                worker=None if named == ZERO_ADDRESS else named,
-                attempts=0,
-                held_until=0,
-            )
-        )
+                "request_id": placement.request_id,
+                "state": state,
+                "offer": encode_offer(placement.offer),
+                "request": encode_request(placement.request),
+                "input": placement.input,
+                "deadline": placement.request.deadline,
+                "block_number": placement.block_number,
+                "block_hash": placement.block_hash,
+                "on_chain": True,
+                "failures": 0,
+                "worker": None
+                if placement.request.worker == ZERO_ADDRESS
+                else placement.request.worker,
+                "attempts": 0,
+                "held_until": 0,
+            }
+            for placement in placements
+        ]
+        if rows:
+            connection.execute(insert(schema.jobs), rows)
 
-    def _insert_transaction(self, connection: Connection, signed: SignedAnswer) -> None:
-        connection.execute(
-            insert(schema.transactions).values(
-                chain_id=self.identity.chain_id,
-                hash=signed.hash,
-                account=self.identity.account,
-                nonce=signed.nonce,
-                raw=signed.raw,
-                gas=signed.gas,
-                max_fee=signed.max_fee,
-                tip=signed.tip,
-                state=TransactionState.SIGNED,
-                signed_at=signed.signed_at,
-                price=signed.price,
-            )
-        )
+    def _insert_transactions(
+        self, connection: Connection, transactions: Sequence[SignedAnswer]
+    ) -> None:
+        rows = [
+            {
+                "chain_id": self.identity.chain_id,
+                "hash": signed.hash,
+                "account": self.identity.account,
+                "nonce": signed.nonce,
+                "raw": signed.raw,
+                "gas": signed.gas,
+                "max_fee": signed.max_fee,
+                "tip": signed.tip,
+                "state": TransactionState.SIGNED,
+                "signed_at": signed.signed_at,
+                "price": signed.price,
+            }
+            for signed in transactions
+        ]
+        if rows:
+            connection.execute(insert(schema.transactions), rows)
 
     def _carried_by(self, connection: Connection, transaction_hash: bytes) -> set[RequestId]:
-        query = select(_carried.request_id).where(
-            _carried.chain_id == self.identity.chain_id,
-            _carried.transaction_hash == transaction_hash,
-        )
-        return {RequestId(request_id) for request_id in connection.scalars(query)}
+        return set(self._carried_by_each(connection, [transaction_hash])[transaction_hash])
+
+    def _carried_by_each(
+        self, connection: Connection, hashes: Sequence[bytes]
+    ) -> dict[bytes, frozenset[RequestId]]:
+        carried: dict[bytes, set[RequestId]] = {each: set() for each in hashes}
+        for some in _portions(hashes):
+            query = select(_carried.transaction_hash, _carried.request_id).where(
+                _carried.chain_id == self.identity.chain_id, _carried.transaction_hash.in_(some)
+            )
+            for row in connection.execute(query):
+                carried[row.transaction_hash].add(RequestId(row.request_id))
+        return {each: frozenset(request_ids) for each, request_ids in carried.items()}
+
+    def _with_rivals(self, connection: Connection, hashes: Sequence[bytes]) -> list[bytes]:
+        """Those of these transactions whose nonce others in flight have, too."""
+        rival = schema.transactions.alias()
+        found: list[bytes] = []
+        for some in _portions(hashes):
+            query = (
+                select(_transactions.hash)
+                .join(
+                    rival,
+                    and_(
+                        rival.c.chain_id == _transactions.chain_id,
+                        rival.c.account == _transactions.account,
+                        rival.c.nonce == _transactions.nonce,
+                        rival.c.hash != _transactions.hash,
+                        rival.c.state.in_(PENDING),
+                    ),
+                )
+                .where(self._ours(), _transactions.hash.in_(some))
+                .distinct()
+            )
+            found += connection.scalars(query)
+        return found
 
     def _use_nonce(
         self,
@@ -862,36 +1193,141 @@ class Journal:
             )
         return carried
 
-    def _end(self, connection: Connection, ending: Ending) -> bool:
-        if ending.state not in ENDS:
-            raise ValueError(f"{ending.state} is no end")
-        known = connection.execute(
-            update(schema.jobs)
-            .where(self._job(ending.request_id))
-            .values(
-                state=ending.state,
-                reason=_text(ending.reason),
-                ended_at_block=ending.block_number,
-                held_until=0,
+    def _hold(self, connection: Connection, holds: Mapping[RequestId, Hold]) -> None:
+        """Record which answers of ours are held. What was posted counts, not what was computed."""
+        known = self._known(connection, holds)
+        if known:
+            connection.execute(
+                update(schema.jobs)
+                .where(self._here(_jobs), _jobs.request_id == bindparam("which"))
+                .values(
+                    state=State.HELD,
+                    reason=None,
+                    refusal=None,
+                    refusal_detail=None,
+                    failures=0,
+                    held_until=0,
+                    deadline=bindparam("until"),
+                    held_at_block=bindparam("number"),
+                ),
+                [
+                    {
+                        "which": request_id,
+                        "until": hold.until,
+                        "number": hold.block_number,
+                        "output": hold.answer.output,
+                        "commitment": hold.answer.commitment,
+                        "result_salt": hold.answer.result_salt,
+                        "settle_after": hold.answer.settle_after,
+                        "bond": str(hold.answer.bond),
+                        "account": hold.answer.worker,
+                        "transaction_hash": hold.transaction_hash,
+                    }
+                    for request_id, hold in sorted(holds.items())
+                    if request_id in known
+                ],
             )
-        )
-        waiting = select(_jobs.request_id).where(
-            self._here(_jobs),
-            _jobs.transaction_hash == ending.transaction_hash,
-            _jobs.state.in_((State.SIGNED, State.SENT)),
-        )
-        settled = connection.execute(  # others may have been passed over: the receipt tells
-            update(schema.transactions)
-            .where(self._transaction(ending.transaction_hash), ~exists(waiting))
-            .values(
-                state=TransactionState.MINED,
-                block_number=ending.block_number,
-                block_hash=ending.block_hash,
+        self._settle_transactions(connection, holds.values())
+
+    def _let_go_of_holds(self, connection: Connection, after: int) -> None:
+        """Forget the holds of blocks above `after`."""
+        dropped = select(schema.jobs).where(self._here(_jobs), _jobs.held_at_block > after)
+        for row in connection.execute(dropped).all():
+            values: dict[str, Any] = {
+                "deadline": decode_request(row.request).deadline,
+                "settle_after": None,
+                "bond": None,
+                "held_at_block": None,
+            }
+            if row.state == State.HELD:
+                values["state"] = self._resting_state(connection, row, held=False)
+                values["reason"] = "a reorganisation dropped its answer"
+            connection.execute(
+                update(schema.jobs).where(self._job(row.request_id)).values(**values)
             )
-        )
-        if settled.rowcount:
-            self._supersede_others(connection, ending.transaction_hash)
-        return known.rowcount == 1
+
+    def _end(self, connection: Connection, endings: Mapping[RequestId, Ending]) -> list[RequestId]:
+        """Record how requests ended; returns those that had not ended for the journal."""
+        for ending in endings.values():
+            if ending.state not in ENDS:
+                raise ValueError(f"{ending.state} is no end")
+        known = self._known(connection, endings)
+        if known:
+            connection.execute(
+                update(schema.jobs)
+                .where(self._here(_jobs), _jobs.request_id == bindparam("which"))
+                .values(
+                    state=bindparam("end"),
+                    reason=bindparam("why"),
+                    ended_at_block=bindparam("number"),
+                    held_until=0,
+                ),
+                [
+                    {
+                        "which": request_id,
+                        "end": endings[request_id].state,
+                        "why": _text(endings[request_id].reason),
+                        "number": endings[request_id].block_number,
+                    }
+                    for request_id in sorted(known)
+                ],
+            )
+        self._settle_transactions(connection, endings.values())
+        return [each for each in endings if each in known and not known[each].is_end]
+
+    def _settle_transactions(
+        self, connection: Connection, endings: Collection[Ending | Hold]
+    ) -> None:
+        """Those of our transactions that ended requests are mined.
+
+        Where some of the requests that one carries have not ended, its receipt will tell.
+        """
+        last = {ending.transaction_hash: ending for ending in endings}
+        for some in _portions(list(last)):
+            waiting = select(_jobs.request_id).where(
+                self._here(_jobs),
+                _jobs.transaction_hash == _transactions.hash,
+                _jobs.state.in_((State.SIGNED, State.SENT)),
+            )
+            ours = connection.execute(
+                select(_transactions.hash, _transactions.state, _transactions.block_hash).where(
+                    _transactions.chain_id == self.identity.chain_id,
+                    _transactions.hash.in_(some),
+                    ~exists(waiting),
+                )
+            ).all()
+            mined = [
+                last[row.hash]
+                for row in ours
+                if row.state != TransactionState.MINED
+                or row.block_hash != last[row.hash].block_hash
+            ]
+            if not mined:
+                continue
+            connection.execute(
+                update(schema.transactions)
+                .where(
+                    _transactions.chain_id == self.identity.chain_id,
+                    _transactions.hash == bindparam("which"),
+                )
+                .values(
+                    state=TransactionState.MINED,
+                    block_number=bindparam("number"),
+                    block_hash=bindparam("block"),
+                    spent=None,
+                ),
+                [
+                    {
+                        "which": ending.transaction_hash,
+                        "number": ending.block_number,
+                        "block": ending.block_hash,
+                    }
+                    for ending in mined
+                ],
+            )
+            hashes = [ending.transaction_hash for ending in mined]
+            for transaction_hash in self._with_rivals(connection, hashes):
+                self._supersede_others(connection, transaction_hash)
 
     def _expire(self, connection: Connection, to: Checkpoint) -> list[RequestId]:
         overdue = and_(self._here(_jobs), _jobs.state.not_in(ENDS), _jobs.deadline < to.timestamp)
@@ -922,13 +1358,17 @@ class Journal:
             )
         )
 
-    def _resting_state(self, connection: Connection, row: Row[Any]) -> State:
+    def _resting_state(
+        self, connection: Connection, row: Row[Any], *, held: bool | None = None
+    ) -> State:
         if row.transaction_hash is not None:
             state = connection.scalar(
                 select(_transactions.state).where(self._transaction(row.transaction_hash))
             )
-            if state in (*PENDING, TransactionState.MINED):
+            if state in PENDING or (state == TransactionState.MINED and row.settle_after is None):
                 return State(str(state))
+        if row.settle_after is not None if held is None else held:
+            return State.HELD
         answered = row.commitment is not None or row.refusal is not None
         return State.COMPUTED if answered else State.CONFIRMED
 
@@ -936,7 +1376,7 @@ class Journal:
         connection.execute(
             update(schema.transactions)
             .where(self._transaction(transaction_hash))
-            .values(state=TransactionState.SENT, block_number=None, block_hash=None)
+            .values(state=TransactionState.SENT, block_number=None, block_hash=None, spent=None)
         )
         carried = and_(
             self._here(_jobs),
@@ -954,25 +1394,12 @@ class Journal:
             update(schema.jobs)
             .where(self._here(_jobs), which, _jobs.state.in_(_WITH_AN_ANSWER))
             .values(
-                state=State.COMPUTED,
+                state=case((_jobs.settle_after.is_not(None), State.HELD), else_=State.COMPUTED),
                 transaction_hash=None,
-                account=None,
+                account=case((_jobs.settle_after.is_not(None), _jobs.account), else_=None),
                 reason=_text(reason),
                 **values,
             )
-        )
-
-    def _move_jobs(
-        self, connection: Connection, transaction_hash: bytes, before: Sequence[State], to: State
-    ) -> None:
-        connection.execute(
-            update(schema.jobs)
-            .where(
-                self._here(_jobs),
-                _jobs.transaction_hash == transaction_hash,
-                _jobs.state.in_(before),
-            )
-            .values(state=to, reason=None)
         )
 
     def _move_transaction(
@@ -991,31 +1418,63 @@ class Journal:
         if moved.rowcount != 1:
             raise ValueError(f"no transaction 0x{transaction_hash.hex()} can become {to}")
 
-    def _step(
+    def _move_transactions(
         self,
         connection: Connection,
-        request_id: RequestId,
-        before: Sequence[State],
-        values: dict[str, Any],
+        hashes: Sequence[bytes],
+        before: Sequence[TransactionState],
+        to: TransactionState,
     ) -> None:
-        which = self._job(request_id)
         moved = connection.execute(
-            update(schema.jobs)
-            .where(which, _jobs.state.in_(before), self._workable())
-            .values(**values)
+            update(schema.transactions)
+            .where(
+                _transactions.chain_id == self.identity.chain_id,
+                _transactions.hash.in_(hashes),
+                _transactions.state.in_(before),
+            )
+            .values(state=to)
         )
-        if moved.rowcount == 1:
-            return
-        found = connection.execute(
-            select(_jobs.state, _jobs.holder, _jobs.reason).where(which)
-        ).one_or_none()
+        if moved.rowcount != len(hashes):
+            raise ValueError(f"not all of these transactions can become {to}")
+
+    def _faults(
+        self,
+        connection: Connection,
+        request_ids: Collection[RequestId],
+        before: Sequence[State],
+        to: State,
+    ) -> dict[RequestId, Superseded | ValueError]:
+        """Why some of these requests cannot take a step; the others are held until the
+        transaction ends."""
+        found: dict[bytes, Row[Any]] = {}
+        free: set[bytes] = set()
+        for some in _portions(list(request_ids)):
+            query = (
+                select(_jobs.request_id, _jobs.state, _jobs.holder, self._workable().label("free"))
+                .where(self._here(_jobs), _jobs.request_id.in_(some))
+                .order_by(_jobs.request_id)
+                .with_for_update()
+            )
+            for row in connection.execute(query):
+                found[row.request_id] = row
+                if row.free and row.state in before:
+                    free.add(row.request_id)
+        return {
+            request_id: self._fault(request_id, found.get(request_id), to)
+            for request_id in request_ids
+            if request_id not in free
+        }
+
+    def _fault(
+        self, request_id: RequestId, found: Row[Any] | None, to: State
+    ) -> Superseded | ValueError:
         if found is not None and found.state in ENDS:
-            raise Superseded(f"The request 0x{request_id.hex()[:8]}… has ended: {found.state}.")
+            return Superseded(f"The request 0x{request_id.hex()[:8]}… has ended: {found.state}.")
         if found is not None and found.holder not in (None, self.instance):
-            raise Superseded(
+            return Superseded(
                 f"Another worker has taken over the request 0x{request_id.hex()[:8]}…."
             )
-        raise ValueError(f"no such request can become {values['state']}")
+        return ValueError(f"no such request can become {to}")
 
     # --- keys and connections --------------------------------------------------------------------
 
@@ -1036,9 +1495,15 @@ class Journal:
             _transactions.account == self.identity.account,
         )
 
-    def _transactions(self, which: ColumnElement[bool]) -> list[SignedAnswer]:
+    def _transactions(
+        self, which: ColumnElement[bool], *, whole: bool = True
+    ) -> list[SignedAnswer]:
+        columns = [
+            literal(b"").label("raw") if column is _transactions.raw and not whole else column
+            for column in _transactions
+        ]
         query = (
-            select(schema.transactions)
+            select(*columns)
             .where(self._ours(), which)
             .order_by(_transactions.nonce, _transactions.max_fee)
         )
@@ -1133,6 +1598,26 @@ def _text(words: str | None) -> str | None:
     )
 
 
+def _answer_values(answer: Answer) -> dict[str, Any]:
+    if isinstance(answer, Fulfilment):
+        return {
+            "output": answer.output,
+            "commitment": answer.commitment,
+            "result_salt": answer.result_salt,
+        }
+    return {"refusal": int(answer.reason), "refusal_detail": _text(answer.detail)}
+
+
+def _one_of(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+    """`column.in_(values)`, for a statement that runs once for each of many rows."""
+    return or_(*(column == value for value in values))
+
+
+def _portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for first in range(0, len(values), _ROWS_AT_ONCE):
+        yield values[first : first + _ROWS_AT_ONCE]
+
+
 def _read_job(row: Row[Any]) -> Job:
     answer: Answer | None = None
     if row.commitment is not None:
@@ -1157,6 +1642,8 @@ def _read_job(row: Row[Any]) -> Job:
         transaction_hash=row.transaction_hash,
         failures=row.failures,
         attempts=row.attempts,
+        settle_after=row.settle_after,
+        bond=int(row.bond or 0),
     )
 
 

@@ -127,7 +127,20 @@ SHARED_QUEUES = (
     """,
 )
 
-STEPS: tuple[Sequence[str], ...] = (FIRST_TABLES, CARRIED_REQUESTS, SHARED_QUEUES)
+HELD_ANSWERS = (
+    "ALTER TABLE jobs ADD COLUMN settle_after BIGINT",
+    "ALTER TABLE jobs ADD COLUMN bond VARCHAR(40)",
+    "ALTER TABLE jobs ADD COLUMN held_at_block BIGINT",
+    "ALTER TABLE transactions ADD COLUMN spent BIGINT",
+    "CREATE INDEX transactions_by_state ON transactions (chain_id, account, state, spent)",
+)
+
+STEPS: tuple[Sequence[str], ...] = (
+    FIRST_TABLES,
+    CARRIED_REQUESTS,
+    SHARED_QUEUES,
+    HELD_ANSWERS,
+)
 """The statements of each step; step n leads to version n, counted from 1."""
 
 _BYTES = {"sqlite": "BLOB", "postgresql": "BYTEA"}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from modelward.journal.states import State, TransactionState
-from modelward.terms import Address, Offer, RefusalReason, Request, RequestId
+from modelward.terms import Address, ExactAnswer, Offer, RefusalReason, Request, RequestId
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,18 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """An answer of ours that a verifier holds since a block, and until when, in Unix seconds."""
+
+    request_id: RequestId
+    answer: ExactAnswer
+    until: int
+    block_number: int
+    block_hash: bytes
+    transaction_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Advance:
     """The requests that became known by moving the cursor, and the known ones that ended."""
 
@@ -89,7 +102,8 @@ class Job:
     `on_chain` is False once a reorganisation dropped the block it was placed in, until another
     block holds it. `transaction_hash` is that of the newest transaction carrying the answer.
     `failures` counts transactions that were mined and reverted, `attempts` the computations that
-    were begun and came to no end: a crash of the worker is one.
+    were begun and came to no end: a crash of the worker is one. An answer that a verifier holds can
+    be settled after `settle_after` (Unix seconds), and has a `bond` (wei) staked on it.
     """
 
     placement: Placement
@@ -100,6 +114,8 @@ class Job:
     transaction_hash: bytes | None
     failures: int
     attempts: int = 0
+    settle_after: int | None = None
+    bond: int = 0
 
     @property
     def request_id(self) -> RequestId:
@@ -137,6 +153,25 @@ class SignedAnswer:
     block_hash: bytes | None = None
     signed_at: int = 0
     price: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mining:
+    """The block that holds one of our transactions, which succeeded, and what it cost in wei."""
+
+    transaction_hash: bytes
+    block_number: int
+    block_hash: bytes
+    spent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account has earned by answers that are final, in units of each token, and spent on
+    gas, in wei, as far as the journal goes back."""
+
+    earned: Mapping[Address, int]
+    spent: int
 
 
 @dataclass(frozen=True, slots=True)

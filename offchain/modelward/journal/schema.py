@@ -91,7 +91,12 @@ jobs = Table(
     Column("attempts", Integer, nullable=False),
     Column("holder", String(80)),
     Column("held_until", Double, nullable=False),
+    Column("settle_after", BigInteger),
+    Column("bond", String(40)),
+    Column("held_at_block", BigInteger),
 )
+"""`holder` and `held_until` are a worker's lease; `settle_after`, `bond` (wei) and `held_at_block`
+are of an answer that a verifier holds, and `deadline` is until when it does."""
 
 transactions = Table(
     "transactions",
@@ -109,7 +114,9 @@ transactions = Table(
     Column("block_hash", LargeBinary),
     Column("signed_at", BigInteger, nullable=False),
     Column("price", BigInteger, nullable=False),
+    Column("spent", BigInteger),
 )
+"""`spent` is what a mined one cost in wei, once that was looked up."""
 
 carried = Table(
     "carried",

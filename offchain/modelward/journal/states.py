@@ -2,11 +2,15 @@
 
     seen -> confirmed -> computing -> computed -> signed -> sent -> mined -> final
                                                                           -> refused
-    any of the above                                                      -> expired, lost
+                                                                          -> held
+    held -> signed -> sent -> mined -> final
+    held                            -> final, corrected
+    any of the above                -> expired, lost
 
 An arrow is one database transaction. The way back is taken in three cases only: a transaction that
-can no longer be mined, or that passed the request over, leaves it computed; one that replaces
-another leaves it signed; and a reorganisation leaves a request where the surviving blocks put it.
+can no longer be mined, or that passed the request over, leaves it computed or held; one that
+replaces another leaves it signed; and a reorganisation leaves a request where the surviving blocks
+put it.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How far a request has come. The last four are ends."""
+    """How far a request has come. The last five are ends."""
 
     SEEN = "seen"
     """A block holds it that may yet be dropped."""
@@ -31,8 +35,12 @@ class State(StrEnum):
     """The network took the transaction."""
     MINED = "mined"
     """A block holds the transaction."""
+    HELD = "held"
+    """A confirmed block holds our answer, and a verifier may still find it wrong."""
     FINAL = "final"
-    """A confirmed block holds our answer."""
+    """A confirmed block holds our answer, and it is paid."""
+    CORRECTED = "corrected"
+    """A verifier found our answer wrong and put it right."""
     REFUSED = "refused"
     """A confirmed block holds our refusal."""
     EXPIRED = "expired"
@@ -46,7 +54,7 @@ class State(StrEnum):
         return self in ENDS
 
 
-ENDS = frozenset({State.FINAL, State.REFUSED, State.EXPIRED, State.LOST})
+ENDS = frozenset({State.FINAL, State.CORRECTED, State.REFUSED, State.EXPIRED, State.LOST})
 
 
 class TransactionState(StrEnum):

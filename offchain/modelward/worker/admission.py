@@ -7,18 +7,27 @@ answer and pays nothing, so it has a budget of its own; what is beyond it is lef
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelward.chain.connection import Block
-from modelward.chain.contracts import DataShare, ExactReferee, InferenceEscrow
+from modelward.chain.contracts import DataShare
 from modelward.chain.fees import Fees, choose_fees
 from modelward.chain.sender import Sender
-from modelward.chain.transactions import Call
 from modelward.config import Policy
-from modelward.errors import CodeMismatch, ContractRefused, FeeTooHigh, NotDeployed
-from modelward.journal import Answer, Fulfilment, Job, Journal, Outlay, Refusal
-from modelward.terms import ZERO_ADDRESS, Address, ModelId, Offer, RefusalReason, format_amount
+from modelward.errors import (
+    CodeMismatch,
+    ContractRefused,
+    FeeTooHigh,
+    InsufficientFunds,
+    ModelwardError,
+    NotDeployed,
+    RpcError,
+)
+from modelward.journal import Fulfilment, Job, Journal, Outlay, Refusal
+from modelward.terms import Address, ModelId, RefusalReason, RequestId, format_amount
 from modelward.worker.limits import Limits
+from modelward.worker.rehearsal import Rehearsal
 
 _SOON, _LATER, _MUCH_LATER = 15, 60, 3_600
 
@@ -52,36 +61,8 @@ def refused(error: ContractRefused) -> Waiting:
     return Waiting(error.message, LOOK_AGAIN.get(error.error, _SOON))
 
 
-@dataclass(frozen=True, slots=True)
-class Takers:
-    """The contracts that take answers: the escrow, or the referee where an offer names it."""
-
-    escrow: InferenceEscrow
-    referee: ExactReferee | None
-
-    def knows(self, offer: Offer) -> bool:
-        """Whether one of them takes answers to requests under this offer."""
-        known = {ZERO_ADDRESS} | ({self.referee.address} if self.referee else set())
-        return offer.verifier in known
-
-    def answering(self, job: Job, answer: Answer | None = None) -> Call:
-        """The call that answers one request: with `answer`, or else with the one computed."""
-        answer = answer or job.answer
-        if answer is None:
-            raise ValueError("the job has no answer")
-        referee = self.referee if job.offer.verifier != ZERO_ADDRESS else None
-        offer, request = job.offer, job.request
-        if isinstance(answer, Refusal):
-            return (referee or self.escrow).refuse(offer, request, answer.reason)
-        if request.callback_gas:
-            if answer.result_salt is None:
-                raise ValueError("a callback needs the salt of its result")
-            with_callback = (
-                referee.answer_with_callback if referee else self.escrow.fulfil_with_callback
-            )
-            return with_callback(offer, request, answer.result_salt, answer.output[1:])
-        plainly = referee.answer if referee else self.escrow.fulfil
-        return plainly(offer, request, answer.commitment, answer.output)
+Verdict = Waiting | Refusal | None
+"""None when a request should be answered now, otherwise why not, or with which refusal."""
 
 
 class Admission:
@@ -90,13 +71,13 @@ class Admission:
     def __init__(
         self,
         sender: Sender,
-        takers: Takers,
+        rehearsal: Rehearsal,
         data_share: DataShare,
         policy: Policy,
         journal: Journal,
     ) -> None:
         self._sender = sender
-        self.takers = takers
+        self.rehearsal = rehearsal
         self._data_share = data_share
         self.policy = policy
         self._journal = journal
@@ -105,11 +86,21 @@ class Admission:
         self._fees: Fees | None = None
         self._expiries: dict[tuple[Address, ModelId], int] = {}
 
-    def judge(self, job: Job, head: Block) -> Waiting | Refusal | None:
-        """None when the request should be answered now, otherwise why not, or with which refusal.
+    def judge(self, jobs: Sequence[Job], head: Block) -> dict[RequestId, Verdict]:
+        """What to do about each of these requests.
 
-        Raises `RpcUnavailable` or `RpcError`.
+        Raises `RpcUnavailable`.
         """
+        verdicts: dict[RequestId, Verdict] = {
+            job.request_id: self._declined(job, head) for job in jobs
+        }
+        left = [job for job in jobs if verdicts[job.request_id] is None]
+        tried = self.rehearsal.try_out(left, head, _PLACEHOLDER)
+        for job in left:
+            verdicts[job.request_id] = self._weigh(job, tried[job.request_id], head)
+        return verdicts
+
+    def _declined(self, job: Job, head: Block) -> Verdict:
         declined = self._terms_declined(job) or self._too_late(job, head)
         if declined is not None:
             return declined
@@ -118,16 +109,22 @@ class Admission:
             return Refusal(
                 RefusalReason.INPUT_TOO_LONG, f"The input has {size} bytes, {most} are taken."
             )
-        call = self.takers.answering(job, _PLACEHOLDER)
         try:
-            waiting = self._serving_ends_early(job, head)
-            if waiting is not None:
-                return waiting
-            gas = self._sender.estimate(call)  # with all that a callback may use
+            return self._serving_ends_early(job, head)
+        except ContractRefused as error:
+            return refused(error)
+        except (NotDeployed, CodeMismatch, RpcError) as error:  # or a node that knows no better
+            return Waiting(error.message, _SOON)
+
+    def _weigh(self, job: Job, gas: int | ModelwardError, head: Block) -> Verdict:
+        """Whether an answer that takes so much gas is worth it, and within the limits."""
+        try:
+            if not isinstance(gas, int):
+                raise gas
             price = self.fees(head).price(head.base_fee)
         except ContractRefused as error:
             return refused(error)
-        except (FeeTooHigh, NotDeployed, CodeMismatch) as error:  # or a node that knows no better
+        except (FeeTooHigh, InsufficientFunds, RpcError) as error:
             return Waiting(error.message, _SOON)
         cost = gas * price
         limits = self.limits(head)
@@ -145,7 +142,7 @@ class Admission:
         """Why answering costs too much for what it pays, if `cost` wei of gas answer all `jobs`."""
         policy = self.policy
         pay = sum(policy.pay(job.offer) or 0 for job in jobs)
-        computing = policy.compute_cost * len(jobs)
+        computing = policy.compute_cost * sum(job.settle_after is None for job in jobs)
         if cost + computing <= pay or policy.allow_loss:
             return None
         beside = f" and {format_amount(computing)} of computing" if computing else ""
@@ -182,7 +179,7 @@ class Admission:
 
     def _terms_declined(self, job: Job) -> Waiting | Refusal | None:
         policy, offer = self.policy, job.offer
-        if not self.takers.knows(offer):
+        if not self.rehearsal.takers.knows(offer):
             return Waiting(f"its answers go through the verifier {offer.verifier}", _MUCH_LATER)
         pay = policy.pay(offer)
         if pay is None:

@@ -1,14 +1,15 @@
 """Transactions in flight: from signed bytes on disk to a block that holds them.
 
 What became of a transaction is asked of the chain, never inferred from an error. Every transaction
-ever signed for a nonce is remembered, and whichever of them is mined counts. At most one is between
-signing and the network's acceptance, so a nonce that was signed for and never accepted can be used
-again.
+ever signed for a nonce is remembered, and whichever of them is mined counts. Several are signed,
+stored in one step and then sent; nothing else is signed until the network has accepted them all, or
+it is known what became of them.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,12 +29,13 @@ from modelward.errors import (
     ContractRefused,
     FeeTooHigh,
     InsufficientFunds,
+    ModelwardError,
     RpcError,
     Superseded,
     Underpriced,
     WrongNonce,
 )
-from modelward.journal import Job, Journal, Outlay, Refusal, SignedAnswer, State
+from modelward.journal import Job, Journal, Mining, Outlay, Refusal, SignedAnswer, State
 from modelward.journal.states import PENDING, TransactionState
 from modelward.terms import Outcome, RequestId
 from modelward.worker.admission import Admission, Waiting
@@ -44,6 +46,9 @@ MAX_BUMPS = 3
 
 _FILLER_GAS = 60_000
 """Gas for a transfer to itself whose need the node does not tell: an account may have code."""
+
+_ACCOUNTED_AT_ONCE = 64
+"""Receipts asked for in one go only to learn what transactions cost."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +65,10 @@ class Shipment:
     def request_ids(self) -> list[RequestId]:
         """The requests it answers."""
         return [job.request_id for job in self.jobs]
+
+
+_Outgoing = tuple[SignedAnswer, SignedTransaction, list[RequestId]]
+"""A transaction as the journal and as the network know it, and the requests it answers."""
 
 
 @dataclass(slots=True)
@@ -91,12 +100,15 @@ class Flight:
         self._policy = admission.policy
         self._observe = observe
         self._last_head: bytes | None = None
+        self._mined = 0
 
     # --- sending ---------------------------------------------------------------------------------
 
     def room(self) -> int:
         """How many more transactions may be in flight; none while one has not been accepted."""
-        pending = self._journal.transactions(*PENDING)
+        return self._room_beside(self._journal.bids_in_flight())
+
+    def _room_beside(self, pending: Sequence[SignedAnswer]) -> int:
         if any(each.state is TransactionState.SIGNED for each in pending):
             return 0
         return max(0, self._policy.window - len(pending))
@@ -106,10 +118,10 @@ class Flight:
 
         Raises `RpcUnavailable` or `RpcError`.
         """
-        room = self.room()
+        pending = self._journal.bids_in_flight()
+        room = self._room_beside(pending)
         if not room:
             return Runway(head, 0, 0, 0)
-        pending = self._journal.transactions(*PENDING)
         reserved = sum(each.gas * each.max_fee for each in pending)
         return Runway(
             head,
@@ -118,43 +130,70 @@ class Flight:
             room,
         )
 
-    def send(self, shipment: Shipment, runway: Runway) -> Waiting | None:
-        """Sign, store and send; or say why that has to wait.
+    def send(self, shipments: Sequence[Shipment], runway: Runway) -> dict[RequestId, Waiting]:
+        """Sign them all, store them all in one step, then send them, as far as the runway goes;
+        returns the requests that have to wait, and why.
 
-        Raises `RpcUnavailable`; the transaction may have been sent then.
+        Raises `RpcUnavailable`; some of the transactions may have been sent then.
         """
-        head = runway.head
+        held: dict[RequestId, Waiting] = {}
+        prepared = self._prepare(shipments[: runway.room], runway, held)
+        if not prepared:
+            return held
         try:
-            fees = self._bid(runway.nonce, head)
-        except FeeTooHigh as error:
-            return Waiting(error.message, 15)
-        waiting = self._unaffordable(shipment, fees, head)
-        if waiting is not None:
-            return waiting
-        need = shipment.gas * fees.max_fee + shipment.call.value
-        try:
-            self._sender.check_funds(need, have=runway.funds)
-        except InsufficientFunds as error:
-            return Waiting(error.message, 15)
-        signed = self._sign(shipment.call, shipment.gas, runway.nonce, fees)
-        for request_id in shipment.request_ids:
-            self._observe(Milestone.PREPARED, request_id)
-        try:
-            answer = self._store(signed, shipment.jobs, head)
+            answers = self._store(prepared, runway.head)
         except Superseded as error:
-            return Waiting(error.message, 1, alone=True)
-        runway.room -= 1
-        runway.funds -= need
-        released = self._broadcast(answer, signed, shipment.request_ids, head)
-        kept = self._journal.transaction(answer.hash)
-        if kept is None or kept.state is not TransactionState.SENT:
-            runway.room = 0
-        runway.nonce = self._free_nonce(
-            runway.nonce + 1, {each.nonce for each in self._journal.transactions(*PENDING)}
+            if len(prepared) == 1:
+                alone = Waiting(error.message, 1, alone=True)
+                return held | dict.fromkeys(prepared[0][0].request_ids, alone)
+            for shipment, _ in prepared:  # the others can do without the one that has ended
+                held |= self.send([shipment], runway)
+            return held
+        runway.room -= len(prepared)
+        runway.funds -= sum(_need(shipment, signed.fees) for shipment, signed in prepared)
+        released = self._broadcast(
+            [
+                (answer, signed, shipment.request_ids)
+                for answer, (shipment, signed) in zip(answers, prepared, strict=True)
+            ],
+            runway.head,
         )
-        if released:
-            return Waiting("its transaction was not accepted", 1, alone=True)
-        return None
+        pending = self._journal.bids_in_flight()
+        if released or any(each.state is TransactionState.SIGNED for each in pending):
+            runway.room = 0
+        runway.nonce = self._free_nonce(runway.nonce, {each.nonce for each in pending})
+        refused = Waiting("its transaction was not accepted", 1, alone=True)
+        return held | dict.fromkeys(released, refused)
+
+    def _prepare(
+        self, shipments: Sequence[Shipment], runway: Runway, held: dict[RequestId, Waiting]
+    ) -> list[tuple[Shipment, SignedTransaction]]:
+        """Sign for consecutive free nonces what is worth it and can be paid for."""
+        head, nonce, funds = runway.head, runway.nonce, runway.funds
+        rivals: defaultdict[int, list[SignedAnswer]] = defaultdict(list)
+        for rival in self._journal.transactions_from_nonce(nonce):
+            rivals[rival.nonce].append(rival)
+        used = {nonce for nonce, each in rivals.items() if any(r.state in PENDING for r in each)}
+        prepared: list[tuple[Shipment, SignedTransaction]] = []
+        for shipment in shipments:
+            try:
+                nonce = self._free_nonce(nonce, used)
+                fees = self._bid(rivals[nonce], head)
+                waiting = self._unaffordable(shipment, fees, head)
+                need = _need(shipment, fees)
+                self._sender.check_funds(need, have=funds)
+            except (FeeTooHigh, InsufficientFunds) as error:
+                waiting = Waiting(error.message, 15)
+            if waiting is not None:
+                held |= dict.fromkeys(shipment.request_ids, waiting)
+                continue
+            signed = self._sign(shipment, nonce, fees, head)
+            for request_id in shipment.request_ids:
+                self._observe(Milestone.PREPARED, request_id)
+            prepared.append((shipment, signed))
+            funds -= need
+            used.add(nonce)
+        return prepared
 
     def _unaffordable(self, shipment: Shipment, fees: Fees, head: Block) -> Waiting | None:
         cost = shipment.gas * fees.price(head.base_fee)
@@ -163,14 +202,14 @@ class Flight:
             return self._admission.withheld(jobs[0], cost, head)
         return self._admission.unprofitable(jobs, cost)
 
-    def _bid(self, nonce: int, head: Block) -> Fees:
+    def _bid(self, rivals: Sequence[SignedAnswer], head: Block) -> Fees:
         """What to bid for a nonce: enough to replace all that was ever signed for it.
 
         Raises `FeeTooHigh` when the cap leaves no room for that, unless the network has forgotten
         what was signed.
         """
         fees, cap = self._admission.fees(head), self._sender.chain.network.max_fee_per_gas
-        for rival in self._journal.transactions_of_nonce(nonce):
+        for rival in rivals:
             try:
                 least = Fees(rival.max_fee, rival.tip).bumped(cap=cap)
             except FeeTooHigh:
@@ -180,72 +219,84 @@ class Flight:
             fees = Fees(max(fees.max_fee, least.max_fee), max(fees.tip, least.tip))
         return fees
 
-    def _sign(self, call: Call, gas: int, nonce: int, fees: Fees) -> SignedTransaction:
-        return self._sender.sign(call, gas=gas, nonce=nonce, fees=fees)
-
-    def _store(
-        self,
-        signed: SignedTransaction,
-        jobs: Sequence[Job],
-        head: Block,
-        replaces: bytes | None = None,
-    ) -> SignedAnswer:
-        price = signed.fees.price(head.base_fee)
-        answer = SignedAnswer(
-            hash=signed.hash,
-            raw=signed.raw,
-            nonce=signed.nonce,
-            gas=signed.gas,
-            max_fee=signed.fees.max_fee,
-            tip=signed.fees.tip,
-            signed_at=head.timestamp,
-            price=price,
-        )
-        self._journal.record_signed(answer, [job.request_id for job in jobs], replaces=replaces)
-        for job in jobs:
+    def _sign(self, shipment: Shipment, nonce: int, fees: Fees, head: Block) -> SignedTransaction:
+        """Sign, and count what it is going to cost against its requesters' limits."""
+        cost = shipment.gas * fees.price(head.base_fee)
+        for job in shipment.jobs:
             self._admission.limits(head).note(
                 Outlay(
                     request_id=job.request_id,
                     requester=job.request.requester,
                     at=head.timestamp,
-                    wei=signed.gas * price // len(jobs),
+                    wei=cost // len(shipment.jobs),
                     refuses=isinstance(job.answer, Refusal),
                 )
             )
-            self._observe(Milestone.SIGNED, job.request_id)
-        return answer
+        return self._sender.sign(shipment.call, gas=shipment.gas, nonce=nonce, fees=fees)
+
+    def _store(
+        self,
+        prepared: Sequence[tuple[Shipment, SignedTransaction]],
+        head: Block,
+        replaces: bytes | None = None,
+    ) -> list[SignedAnswer]:
+        """Put signed transactions on disk, all in one step. Raises `Superseded`."""
+        carrying = [(_stored(signed, head), shipment.request_ids) for shipment, signed in prepared]
+        if replaces is None:
+            self._journal.record_all_signed(carrying)
+        else:
+            for answer, request_ids in carrying:
+                self._journal.record_signed(answer, request_ids, replaces=replaces)
+        for _, request_ids in carrying:
+            for request_id in request_ids:
+                self._observe(Milestone.SIGNED, request_id)
+        return [answer for answer, _ in carrying]
 
     def _broadcast(
-        self,
-        answer: SignedAnswer,
-        signed: SignedTransaction,
-        request_ids: Sequence[RequestId],
-        head: Block,
-        bumps: int = 0,
+        self, outgoing: Sequence[_Outgoing], head: Block, bumps: int = 0
     ) -> list[RequestId]:
-        """Give it to the network; returns the requests that need another transaction."""
-        try:
-            self._sender.broadcast(signed)
-        except WrongNonce as error:
-            _log.warning("%s", error.message)  # what holds the nonce is found out by following it
-            return []
-        except InsufficientFunds as error:
-            _log.error("%s", error.message)
-            return []
-        except Underpriced as error:
-            if not self._sender.is_known(answer.hash):
-                if (error.replaces and not self._holds(answer.nonce)) or bumps == MAX_BUMPS:
-                    return self._drop(answer, error.message)
-                return self._replace(answer, signed.call, head, bumps=bumps + 1)
-        except RpcError as error:
-            if not self._sender.is_known(answer.hash):
-                return self._drop(answer, error.message)
-        for request_id in request_ids:
-            self._observe(Milestone.BROADCAST, request_id)
-        if answer.state is TransactionState.SIGNED:
-            self._journal.record_sent(answer.hash)
+        """Give stored transactions to the network; returns the requests that need another one."""
+        faults = self._sender.broadcast_all([signed for _, signed, _ in outgoing])
+        taken: list[_Outgoing] = []
+        others: list[tuple[_Outgoing, ModelwardError]] = []
+        for each, fault in zip(outgoing, faults, strict=True):
+            unsure = isinstance(fault, Underpriced | RpcError)
+            if fault is None or (unsure and self._sender.is_known(each[0].hash)):
+                taken.append(each)
+            else:
+                others.append((each, fault))
+        self._record_sent(taken)
+        released: list[RequestId] = []
+        for each, fault in others:
+            released += self._not_accepted(each, fault, head, bumps)
+        return released
+
+    def _record_sent(self, taken: Sequence[_Outgoing]) -> None:
+        for _, _, request_ids in taken:
+            for request_id in request_ids:
+                self._observe(Milestone.BROADCAST, request_id)
+        new = [each for each in taken if each[0].state is TransactionState.SIGNED]
+        if new:
+            self._journal.record_sent(*(answer.hash for answer, _, _ in new))
+        for _, _, request_ids in new:
             for request_id in request_ids:
                 self._observe(Milestone.SENT, request_id)
+
+    def _not_accepted(
+        self, outgoing: _Outgoing, fault: ModelwardError, head: Block, bumps: int
+    ) -> list[RequestId]:
+        answer, signed, _ = outgoing
+        match fault:
+            case WrongNonce():  # what holds the nonce is found out by following it
+                _log.warning("%s", fault.message)
+            case InsufficientFunds():
+                _log.error("%s", fault.message)
+            case Underpriced():
+                if (fault.replaces and not self._holds(answer.nonce)) or bumps == MAX_BUMPS:
+                    return self._drop(answer, fault.message)
+                return self._replace(answer, signed.call, head, bumps=bumps + 1)
+            case _:
+                return self._drop(answer, fault.message)
         return []
 
     def _holds(self, nonce: int) -> bool:
@@ -266,23 +317,54 @@ class Flight:
         Raises `RpcUnavailable` or `RpcError`.
         """
         self._follow_mined()
-        pending = self._journal.transactions(*PENDING)
-        if not pending:
+        self._account_for_mined()
+        bids = self._journal.bids_in_flight()
+        if not bids:
+            return []
+        head = self._sender.chain.head()
+        unsent = any(each.state is TransactionState.SIGNED for each in bids)
+        whole = not _gaps({each.nonce for each in bids}, self._mined)
+        if head.hash == self._last_head and whole and not unsent:
             return []
         released: list[RequestId] = []
-        head = self._sender.chain.head()
-        mined = self._sender.nonce("latest")  # before the receipts: a mined one then has one
-        waiting = [each for each in pending if each.nonce >= mined]
-        for transaction in pending[: len(pending) - len(waiting)]:
-            released += self._follow_used(transaction)
+        # Before the receipts: a mined one then has one.
+        mined = self._mined = self._sender.nonce("latest")
+        settled = self._follow_used([each for each in bids if each.nonce < mined], released)
         with self._sender.turn():
-            for transaction in waiting:
+            waiting = [each for each in bids if each.nonce >= mined]
+            for transaction in self._needing_care(waiting, head):
                 behind = transaction.nonce < waiting[-1].nonce
                 released += self._follow_unused(transaction, head, something_behind=behind)
             if waiting:
                 self._fill_gap({each.nonce for each in waiting}, mined, head)
-        self._last_head = head.hash
+        self._last_head = head.hash if settled else None
         return released
+
+    def _needing_care(self, waiting: Sequence[SignedAnswer], head: Block) -> list[SignedAnswer]:
+        """Those of the transactions no block holds that cannot just be waited for."""
+        sent = [each for each in waiting if each.state is TransactionState.SENT]
+        pooled = {
+            each.hash
+            for each, known in zip(
+                sent, self._sender.are_known([each.hash for each in sent]), strict=True
+            )
+            if known
+        }
+        relied = self._journal.relied_upon([each.hash for each in waiting])
+        return [
+            whole
+            for each in waiting
+            if each.hash not in pooled or each.hash not in relied or self._is_stuck(each, head)
+            if (whole := self._journal.transaction(each.hash)) is not None
+        ]
+
+    def _account_for_mined(self) -> None:
+        """Look up what transactions cost of which something else told that they were mined."""
+        hashes = self._journal.unaccounted(_ACCOUNTED_AT_ONCE)
+        receipts = zip(hashes, self._sender.receipts(hashes), strict=True)
+        costs = {each: receipt.fee for each, receipt in receipts if receipt is not None}
+        if costs:
+            self._journal.record_spent(costs)
 
     def _follow_mined(self) -> None:
         """Notice when a reorganisation takes a transaction out of a block not confirmed yet."""
@@ -305,19 +387,58 @@ class Flight:
         except RpcError:
             return False
 
-    def _follow_used(self, transaction: SignedAnswer) -> list[RequestId]:
-        """A block holds its nonce: with it, with another of ours, or with somebody else's."""
-        rivals = self._journal.transactions_of_nonce(transaction.nonce)
-        for rival in [transaction, *(each for each in rivals if each.hash != transaction.hash)]:
+    def _follow_used(self, transactions: Sequence[SignedAnswer], released: list[RequestId]) -> bool:
+        """Blocks hold their nonces: with them, with others of ours, or with somebody else's.
+        Whether it is known of each which."""
+        receipts = self._sender.receipts([each.hash for each in transactions])
+        found = list(zip(transactions, receipts, strict=True))
+        carried = self._journal.carried_by_each([each.hash for each in transactions])
+        plain = [
+            (each, receipt)
+            for each, receipt in found
+            if receipt is not None
+            and receipt.succeeded
+            and not self._passed_over(carried[each.hash], receipt)
+        ]
+        if plain:
+            self._journal.record_all_mined(
+                [
+                    Mining(each.hash, receipt.block_number, receipt.block_hash, receipt.fee)
+                    for each, receipt in plain
+                ]
+            )
+        for each, _ in plain:
+            for request_id in carried[each.hash]:
+                self._observe(Milestone.MINED, request_id)
+        done = {each.hash for each, _ in plain}
+        settled = True
+        for each, receipt in found:
+            if each.hash in done:
+                continue
+            whole = self._journal.transaction(each.hash)
+            if whole is not None and receipt is not None:
+                released += self._record_receipt(whole, receipt)
+            else:
+                settled &= self._follow_rivals(each, released)
+        return settled
+
+    def _follow_rivals(self, transaction: SignedAnswer, released: list[RequestId]) -> bool:
+        """Find out what used the nonce of a transaction that has no receipt; whether it was."""
+        lost = "another transaction used its nonce"
+        for rival in self._journal.transactions_of_nonce(transaction.nonce):
             receipt = self._sender.receipt(rival.hash)
-            if receipt is not None:
-                if rival.state in (TransactionState.MINED, TransactionState.FAILED):
-                    return self._drop(transaction, "another transaction used its nonce")
-                return self._record_receipt(rival, receipt)
+            if receipt is None:
+                continue
+            if rival.state in (TransactionState.MINED, TransactionState.FAILED):
+                released += self._drop(transaction, lost)
+            else:
+                released += self._record_receipt(rival, receipt)
+            return True
         confirmed = self._sender.chain.confirmed_head().number
         if self._sender.nonce(hex(confirmed)) > transaction.nonce:
-            return self._drop(transaction, "another transaction used its nonce")
-        return []  # its receipt may be on its way from a node that lags behind
+            released += self._drop(transaction, lost)
+            return True
+        return False  # its receipt may be on its way from a node that lags behind
 
     def _follow_unused(
         self, transaction: SignedAnswer, head: Block, *, something_behind: bool
@@ -334,16 +455,20 @@ class Flight:
                     return self._replace(transaction, None, head)
                 return self._drop(transaction, "its requests need no answer any more")
             request_ids = [job.request_id for job in jobs]
-            return self._broadcast(transaction, signed, request_ids, head)
+            return self._broadcast([(transaction, signed, request_ids)], head)
         if not jobs and not filler:
             return self._replace(transaction, None, head)
-        stuck = (
-            transaction.max_fee < head.base_fee
-            or head.timestamp - transaction.signed_at >= self._policy.patience
-        )
-        if stuck and (jobs or something_behind) and all(job.on_chain for job in jobs):
+        if (
+            self._is_stuck(transaction, head)
+            and (jobs or something_behind)
+            and all(job.on_chain for job in jobs)
+        ):
             return self._replace(transaction, signed.call, head)
         return []
+
+    def _is_stuck(self, transaction: SignedAnswer, head: Block) -> bool:
+        waited = head.timestamp - transaction.signed_at
+        return transaction.max_fee < head.base_fee or waited >= self._policy.patience
 
     def _is_in_pool(self, transaction: SignedAnswer, head: Block) -> bool:
         """Asked once a block."""
@@ -371,21 +496,21 @@ class Flight:
         gas = transaction.gas
         if call is None:
             call, gas = self._filler()
+        shipment = Shipment(tuple(carried), call, gas)
         try:
-            fees = self._bid(transaction.nonce, head)
+            fees = self._bid(self._journal.transactions_of_nonce(transaction.nonce), head)
             waiting = None
             if carried:
-                waiting = self._unaffordable(Shipment(tuple(carried), call, gas), fees, head)
+                waiting = self._unaffordable(shipment, fees, head)
         except FeeTooHigh as error:
             waiting = Waiting(f"its transaction cannot be replaced: {error.message}", 0)
         if waiting is not None:
             self._say(carried, waiting.reason)
             return []
-        signed = self._sign(call, gas, transaction.nonce, fees)
+        signed = self._sign(shipment, transaction.nonce, fees, head)
         _log.warning("the transaction %d is replaced by one that bids more", transaction.nonce)
-        answer = self._store(signed, carried, head, replaces=transaction.hash)
-        ids = [job.request_id for job in carried]
-        return released + self._broadcast(answer, signed, ids, head, bumps)
+        (answer,) = self._store([(shipment, signed)], head, replaces=transaction.hash)
+        return released + self._broadcast([(answer, signed, shipment.request_ids)], head, bumps)
 
     def _filler(self) -> tuple[Call, int]:
         """A transfer of nothing to itself, which uses up a nonce even if it fails; and its gas."""
@@ -397,18 +522,21 @@ class Flight:
 
     def _fill_gap(self, nonces: set[int], mined: int, head: Block) -> None:
         """Use up the lowest nonce below ours that nobody has a transaction for any more."""
-        if set(range(mined, max(nonces))) <= nonces:
+        if not _gaps(nonces, mined):
             return
         gap = self._sender.next_nonce()
         if gap in nonces or not mined <= gap < max(nonces):
             return
         try:
-            signed = self._sign(*self._filler(), gap, self._bid(gap, head))
+            filler = Shipment((), *self._filler())
+            fees = self._bid(self._journal.transactions_of_nonce(gap), head)
+            signed = self._sign(filler, gap, fees, head)
         except FeeTooHigh as error:
             _log.warning("the gap at the nonce %d cannot be filled: %s", gap, error.message)
             return
         _log.warning("the gap at the nonce %d is filled", gap)
-        self._broadcast(self._store(signed, [], head), signed, [], head)
+        (answer,) = self._store([(filler, signed)], head)
+        self._broadcast([(answer, signed, [])], head)
 
     def _record_receipt(self, transaction: SignedAnswer, receipt: Receipt) -> list[RequestId]:
         carried = self._journal.carried_by(transaction.hash)
@@ -464,3 +592,26 @@ class Flight:
         while first in used:
             first += 1
         return first
+
+
+def _gaps(nonces: set[int], first: int) -> set[int]:
+    """The nonces from `first` that are missing below the highest."""
+    return set(range(first, max(nonces))) - nonces
+
+
+def _need(shipment: Shipment, fees: Fees) -> int:
+    """What the account must have for a transaction, in wei."""
+    return shipment.gas * fees.max_fee + shipment.call.value
+
+
+def _stored(signed: SignedTransaction, head: Block) -> SignedAnswer:
+    return SignedAnswer(
+        hash=signed.hash,
+        raw=signed.raw,
+        nonce=signed.nonce,
+        gas=signed.gas,
+        max_fee=signed.fees.max_fee,
+        tip=signed.fees.tip,
+        signed_at=head.timestamp,
+        price=signed.fees.price(head.base_fee),
+    )

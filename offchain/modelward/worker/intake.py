@@ -8,7 +8,7 @@ may not have them all yet, each header's bloom filter tells of logs that an answ
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -16,6 +16,8 @@ from modelward.chain.connection import Block, Chain
 from modelward.chain.contracts import ExactReferee
 from modelward.chain.events import (
     AccessGranted,
+    AnswerCorrected,
+    AnswerPosted,
     Event,
     InferenceFulfilled,
     InferenceHeld,
@@ -28,7 +30,7 @@ from modelward.chain.logs import EventRange, EventReader
 from modelward.commitments import request_id
 from modelward.deployment import Deployment
 from modelward.errors import ReorganisedTooDeep, RpcUnavailable
-from modelward.journal import Checkpoint, Ending, Journal, Lease, Placement, State
+from modelward.journal import Checkpoint, Ending, Hold, Journal, Lease, Placement, State
 from modelward.terms import ZERO_ADDRESS, Address, RefusalReason, RequestId
 
 WATCHED = 64
@@ -80,6 +82,8 @@ class Intake:
                 InferenceRefused,
                 InferenceRefunded,
                 RequestRefused,
+                AnswerPosted,
+                AnswerCorrected,
                 AccessGranted,
             ),
         )
@@ -112,7 +116,11 @@ class Intake:
             last = headers[part.last]
             cursor = Checkpoint(last.number, last.hash, last.timestamp)
             advance = self._journal.advance(
-                part.first, cursor, placed=self.placements(events), ended=self.endings(events)
+                part.first,
+                cursor,
+                placed=self.placements(events),
+                ended=self.endings(events),
+                held=self.holds(events),
             )
             granted = any(
                 isinstance(event, AccessGranted) and event.grantee == self._account
@@ -147,6 +155,24 @@ class Intake:
     def endings(self, events: Iterable[Event]) -> list[Ending]:
         """The ends of requests among these events."""
         return [e for event in events if (e := self._ending(event)) is not None]
+
+    def holds(self, events: Sequence[Event]) -> list[Hold]:
+        """The answers of ours that these events say are held."""
+        until = {each.request_id: each.until for each in events if isinstance(each, InferenceHeld)}
+        return [
+            Hold(
+                request_id=event.request_id,
+                answer=event.answer,
+                until=until[event.request_id],
+                block_number=event.block_number,
+                block_hash=event.block_hash,
+                transaction_hash=event.transaction_hash,
+            )
+            for event in events
+            if isinstance(event, AnswerPosted)
+            and event.request_id in until
+            and event.worker in self._accounts
+        ]
 
     def _headers(
         self, part: EventRange, confirmed: Block, cursor: Checkpoint | None
@@ -251,7 +277,14 @@ class Intake:
         )
 
     def _ending(self, event: Event) -> Ending | None:
+        reason: str | None
         match event:
+            case InferenceHeld() if event.worker in self._accounts:
+                return None
+            case AnswerCorrected():
+                ours = event.worker in self._accounts
+                state = State.CORRECTED if ours else State.LOST
+                reason = f"the answer of {event.worker} was wrong, as {event.challenger} showed"
             case InferenceFulfilled() | InferenceHeld():
                 ours = event.worker in self._accounts
                 state = State.FINAL if ours else State.LOST

@@ -55,6 +55,8 @@ class Batch:
     seconds: float = 0.0
     broke: bool = False
     """Whether the process died of it."""
+    cpu_seconds: float = 0.0
+    """CPU time of the lane itself; that of the process which predicts is not in it."""
 
     @property
     def version_id(self) -> VersionId:
@@ -139,7 +141,7 @@ class Lanes:
         return sum((sandbox.deaths for sandbox in self._sandboxes.values()), Counter())
 
     def _answer(self, batch: Batch) -> None:
-        sandbox = self._sandboxes[batch.lane]
+        sandbox, cpu = self._sandboxes[batch.lane], time.thread_time()
         died, waited, begun = sandbox.deaths.total(), sandbox.seconds_waited, time.monotonic()
         try:
             outcomes = self._execution.answer(batch.jobs, sandbox)
@@ -151,7 +153,9 @@ class Lanes:
             defect = ModelwardError(f"It failed for {what}.")
             outcomes, broke = [Postponed(defect)] * len(batch.jobs), True
         seconds = time.monotonic() - begun - (sandbox.seconds_waited - waited)
-        self._finished.put(Batch(batch.lane, batch.jobs, tuple(outcomes), seconds, broke))
+        self._finished.put(
+            Batch(batch.lane, batch.jobs, tuple(outcomes), seconds, broke, time.thread_time() - cpu)
+        )
 
     def _judge(self, batch: Batch) -> None:
         if all(isinstance(outcome, Postponed) for outcome in batch.outcomes) and not batch.broke:

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from modelward import __version__
 from modelward.errors import ConfigurationError
 from modelward.journal import Identity, State
+from modelward.terms import ETH
 from modelward.worker.lanes import LaneName
 from modelward.worker.milestones import Milestone
 from modelward.worker.vitals import OUTCOMES, STOPS_WORK, Alarm, Vitals
@@ -110,9 +111,17 @@ class WorkerCollector(Collector):
             "state",
             {state: standing.counts.get(state, 0) for state in State},
         )
+        yield _labelled(
+            GaugeMetricFamily(
+                "modelward_fees_earned", "By answers that are final, in units of the token."
+            ),
+            "token",
+            {ETH: 0, **standing.money.earned},
+        )
         cursor = standing.cursor.number if standing.cursor else 0
         for name, meaning, value in (
             ("transactions_in_flight", "Signed, and in no block.", len(standing.in_flight)),
+            ("gas_spent_wei", "What mined transactions cost.", standing.money.spent),
             ("balance_wei", "What the account has for gas.", standing.balance),
             ("head_block", "The chain's newest block.", standing.head.number),
             ("cursor_block", "The block read last.", cursor),

@@ -9,7 +9,14 @@ from __future__ import annotations
 import logging
 
 from modelward.chain.connection import Chain
-from modelward.chain.events import InferenceFulfilled, InferenceRefunded, InferenceRefused
+from modelward.chain.contracts import ExactReferee
+from modelward.chain.events import (
+    AnswerCorrected,
+    InferenceFulfilled,
+    InferenceRefunded,
+    InferenceRefused,
+    RequestRefused,
+)
 from modelward.chain.logs import EventReader
 from modelward.deployment import Deployment
 from modelward.journal import Checkpoint, Ending, Journal, Lease, Placement
@@ -32,6 +39,8 @@ class Reconciliation:
     ) -> None:
         self._chain = chain
         self._escrow = deployment.escrow
+        judges = (deployment.escrow.name, ExactReferee.name)
+        self._contracts = {a: name for a, name in deployment.names.items() if name in judges}
         self._first_block = deployment.first_block
         self._journal = journal
         self._intake = intake
@@ -83,8 +92,14 @@ class Reconciliation:
             return []
         reader = EventReader(
             self._chain,
-            {self._escrow.address: self._escrow.name},
-            (InferenceFulfilled, InferenceRefused, InferenceRefunded),
+            self._contracts,
+            (
+                InferenceFulfilled,
+                InferenceRefused,
+                InferenceRefunded,
+                AnswerCorrected,
+                RequestRefused,
+            ),
             (request_id,),
         )
         events = reader.read_all(job.placement.block_number, cursor.number)

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -32,14 +33,16 @@ from modelward.sdk.content_source import ContentSource
 from modelward.sdk.gateway_client import GatewayClient
 from modelward.sdk.key_files import KeyFiles
 from modelward.sdk.keyring import Keyring
-from modelward.terms import RefusalReason, RequestId, VersionId
-from modelward.worker.admission import Admission, Takers, Waiting
+from modelward.terms import RefusalReason, RequestId
+from modelward.worker.admission import Admission, Waiting
 from modelward.worker.execution import AnswerDelayed, Execution, Interrupted, Outcome, Postponed
 from modelward.worker.intake import Intake, Reading
-from modelward.worker.lanes import Batch, LaneName, Lanes
+from modelward.worker.lanes import Batch, Lanes
 from modelward.worker.milestones import Milestone, Observer
 from modelward.worker.reconciliation import Reconciliation
+from modelward.worker.rehearsal import Rehearsal
 from modelward.worker.settlement import Settlement
+from modelward.worker.taking import Takers
 from modelward.worker.versions import VersionReader
 from modelward.worker.vitals import Thresholds, Vitals
 
@@ -181,16 +184,20 @@ class Worker:
         self.vitals = Vitals(thresholds or Thresholds())
         self._account = account.address
         self._passed: list[tuple[Milestone, RequestId]] = []
+        self._untold: list[tuple[Milestone, RequestId]] = []
         self._postponed = _Postponements()
         self._stop: Stop = threading.Event()
         self._taking = True
-        self._versions: dict[RequestId, VersionId] = {}
         self._intake = Intake(chain, deployment, account.address, journal)
         self._reconciliation = Reconciliation(chain, deployment, journal, self._intake)
         self._reconciled = time.monotonic()
         referee = deployment.referee if ExactReferee.name in deployment.addresses else None
         self._admission = Admission(
-            sender, Takers(escrow, referee), deployment.data_share, self.policy, journal
+            sender,
+            Rehearsal(sender, Takers(account.address, escrow, referee)),
+            deployment.data_share,
+            self.policy,
+            journal,
         )
         execution = Execution(
             VersionReader(chain, deployment),
@@ -315,6 +322,7 @@ class Worker:
         self._read()
         self._follow()
         self._compute(patience)
+        self._settle_held()
         if Report(tuple(self._passed)).at(Milestone.BROADCAST):
             self._follow()
             self._read()
@@ -332,17 +340,17 @@ class Worker:
         if reading.granted:
             self._postponed.until.clear()
         self._postponed.forget(reading.ended + reading.rewound)
-        for request_id in reading.ended:
-            self._versions.pop(request_id, None)
         for request_id in reading.placed:
             self._observe(Milestone.SEEN, request_id)
         for request_id in reading.ended:
             self._observe(Milestone.ENDED, request_id)
+        self._tell()
         return reading
 
     def _follow(self) -> None:
         for request_id in self._settlement.follow():
             self._postponed.back_off(request_id)
+        self._tell()
 
     def _compute(self, patience: float) -> None:
         """Hand what is due to free lanes, and record and settle what they come to meanwhile."""
@@ -362,72 +370,80 @@ class Worker:
 
     def _start_batches(self, tried: set[RequestId]) -> None:
         """Give each free lane the nearest deadline and what else is due for the same version."""
-        chosen: dict[LaneName, list[Job]] = {lane: [] for lane in self._lanes.free}
-        if not self._taking or not chosen:
+        free = self._lanes.free
+        if not self._taking or not free:
             return
-        head: Block | None = None
         running = set(self._lanes.request_ids)
-        for request_id in self._journal_ids(*_TO_COMPUTE):
-            if request_id in tried or request_id in running:
-                continue
-            version = self._version_of(request_id)
-            batch = chosen.get(self._lanes.lane_of(version))
-            if batch is None or len(batch) >= self._lanes.room(version):
-                continue
-            if batch and batch[0].offer.version_id != version:
-                continue
-            job = self._job(request_id, *_TO_COMPUTE)
-            if job is None:
-                continue
-            head = head or self.chain.head()
-            if self._admit(job, head):
-                batch.append(job)
-        for lane, jobs in chosen.items():
-            claimed = self.journal.claim([job.request_id for job in jobs]) if jobs else []
+        queue = {
+            request_id: version
+            for request_id, version in self.journal.queue(*_TO_COMPUTE).items()
+            if self._postponed.due(request_id)
+            and request_id not in tried
+            and request_id not in running
+        }
+        head = self.chain.head() if queue else None
+        for lane in free:
+            waiting = [each for each in queue if self._lanes.lane_of(queue[each]) is lane]
+            chosen: list[Job] = []
+            while waiting and head is not None:
+                version = chosen[0].offer.version_id if chosen else queue[waiting[0]]
+                room = self._lanes.room(version) - len(chosen)
+                some = [each for each in waiting if queue[each] == version][:room]
+                if not some:
+                    break
+                looked_at = set(some)
+                waiting = [each for each in waiting if each not in looked_at]
+                chosen += self._admitted(self._jobs(some, *_TO_COMPUTE), head)
+            claimed = self.journal.claim([job.request_id for job in chosen]) if chosen else []
             if claimed:
                 self._lanes.run(lane, claimed)
 
-    def _version_of(self, request_id: RequestId) -> VersionId | None:
-        version = self._versions.get(request_id)
-        if version is None:
-            job = self.journal.job(request_id)
-            if job is not None:
-                version = self._versions[request_id] = job.offer.version_id
-        return version
-
-    def _admit(self, job: Job, head: Block) -> bool:
-        try:
-            verdict = self._admission.judge(job, head)
-        except RpcError as error:
-            verdict = Waiting(error.message, 15)
-        match verdict:
-            case Waiting():
-                self._wait(job, verdict)
-            case Refusal():
-                self._record_answer(job, verdict)
-        return verdict is None
+    def _admitted(self, jobs: Sequence[Job], head: Block) -> list[Job]:
+        """Those of these requests to answer now; of the others is said why not."""
+        verdicts = self._admission.judge(jobs, head)
+        refusals = {}
+        for job in jobs:
+            match verdicts[job.request_id]:
+                case Waiting() as waiting:
+                    self._wait(job, waiting)
+                case Refusal() as refusal:
+                    refusals[job.request_id] = refusal
+        self._record_answers(refusals)
+        return [job for job in jobs if verdicts[job.request_id] is None]
 
     def _record(self, batch: Batch) -> set[RequestId]:
         """Put what came of a batch on disk; returns the requests not to try again in this step."""
-        postponed = set()
+        postponed: set[RequestId] = set()
+        answers: dict[RequestId, Answer] = {}
+        standing = {
+            job.request_id
+            for job in self._standing([job.request_id for job in batch.jobs], State.COMPUTING)
+        }
         for job, outcome in zip(batch.jobs, batch.outcomes, strict=True):
-            if self._standing(job.request_id, State.COMPUTING) is None:
+            if job.request_id not in standing:
                 continue  # it ended while it was computed
             answer = self._answer(job, outcome)
             if answer is not None:
-                self._record_answer(job, answer)
+                answers[job.request_id] = answer
             elif isinstance(outcome, Postponed):
                 postponed.add(job.request_id)
+        self._record_answers(answers)
         return postponed
 
-    def _record_answer(self, job: Job, answer: Answer) -> None:
-        self._observe(Milestone.ANSWERED, job.request_id)
-        try:
-            self.journal.record_answer(job.request_id, answer)
-        except Superseded as error:
-            _log.info("%s %s", job.request_id.hex()[:8], error.message)
-        else:
-            self._observe(Milestone.COMPUTED, job.request_id)
+    def _record_answers(self, answers: Mapping[RequestId, Answer]) -> None:
+        if not answers:
+            return
+        for request_id in answers:
+            self._observe(Milestone.ANSWERED, request_id)
+        faults = self.journal.record_answers(answers)
+        for request_id, fault in faults.items():
+            if not isinstance(fault, Superseded):
+                raise fault
+            _log.info("%s %s", request_id.hex()[:8], fault.message)
+        for request_id in answers:
+            if request_id not in faults:
+                self._observe(Milestone.COMPUTED, request_id)
+        self._tell()
 
     def _answer(self, job: Job, outcome: Outcome) -> Answer | None:
         """The answer, unless the request has to be tried again."""
@@ -454,8 +470,17 @@ class Worker:
         self._wait(job, waiting)
 
     def _settle_computed(self) -> None:
-        due = self._journal_ids(State.COMPUTED)[: self._settlement.capacity]
-        jobs = [job for each in due if (job := self._job(each, State.COMPUTED)) is not None]
+        self._submit(self._journal_ids(State.COMPUTED), State.COMPUTED)
+
+    def _settle_held(self) -> None:
+        """Have answers paid that a verifier held, once nobody can challenge them any more."""
+        if self._taking and self.journal.job_ids(State.HELD):
+            due = self.journal.settleable(self.chain.head().timestamp)
+            self._submit([each for each in due if self._postponed.due(each)], State.HELD)
+
+    def _submit(self, request_ids: Sequence[RequestId], state: State) -> None:
+        due = request_ids[: self._settlement.capacity] if request_ids else []
+        jobs = self._jobs(due, state)
         try:
             waiting = self._settlement.submit(jobs)
         except RpcError as error:
@@ -463,6 +488,7 @@ class Worker:
         for job in jobs:
             if job.request_id in waiting:
                 self._wait(job, waiting[job.request_id])
+        self._tell()
 
     def _wait(self, job: Job, waiting: Waiting) -> None:
         self._postponed.postpone(job.request_id, waiting.seconds)
@@ -473,23 +499,33 @@ class Worker:
     def _journal_ids(self, *states: State) -> list[RequestId]:
         return [i for i in self.journal.job_ids(*states) if self._postponed.due(i)]
 
-    def _job(self, request_id: RequestId, *states: State) -> Job | None:
-        """The job, if it is still there and in such a state, and nobody said stop."""
-        return None if self._stop.is_set() else self._standing(request_id, *states)
+    def _jobs(self, request_ids: Sequence[RequestId], *states: State) -> list[Job]:
+        """Those of the jobs that are still there and in such a state, unless somebody said stop."""
+        return [] if self._stop.is_set() else self._standing(request_ids, *states)
 
-    def _standing(self, request_id: RequestId, *states: State) -> Job | None:
-        job = self.journal.job(request_id)
-        return job if job is not None and job.state in states and job.on_chain else None
+    def _standing(self, request_ids: Sequence[RequestId], *states: State) -> list[Job]:
+        return [
+            job
+            for job in self.journal.jobs_among(request_ids)
+            if job.state in states and job.on_chain
+        ]
 
     def _observe(self, milestone: Milestone, request_id: RequestId) -> None:
         self._passed.append((milestone, request_id))
         self.vitals.passed(milestone, request_id)
         if milestone in _LOGGED and _log.isEnabledFor(logging.INFO):
-            job = self.journal.job(request_id)
-            about = {"event": milestone, "request": request_id, "state": job and job.state}
-            _log.info("%s %s", request_id.hex()[:8], _describe(milestone, job), extra=about)
+            self._untold.append((milestone, request_id))
         if self._observer is not None:
             self._observer(milestone, request_id)
+
+    def _tell(self) -> None:
+        """Log what was observed, with what the journal says of the requests."""
+        untold, self._untold = self._untold, []
+        jobs = {job.request_id: job for job in self.journal.jobs_among([i for _, i in untold])}
+        for milestone, request_id in untold:
+            job = jobs.get(request_id)
+            about = {"event": milestone, "request": request_id, "state": job and job.state}
+            _log.info("%s %s", request_id.hex()[:8], _describe(milestone, job), extra=about)
 
 
 _LOGGED = frozenset(

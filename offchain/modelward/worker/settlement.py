@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from modelward.chain.connection import Block
 from modelward.chain.contracts import InferenceEscrow
 from modelward.chain.sender import Sender
-from modelward.chain.transactions import Call
-from modelward.errors import (
-    ContractRefused,
-    FeeTooHigh,
-    InsufficientFunds,
-    RpcError,
-    RpcUnavailable,
-)
-from modelward.journal import Fulfilment, Job, Journal, Lease
-from modelward.terms import ZERO_ADDRESS, Answer, Offer, Outcome, RequestId
+from modelward.errors import ContractRefused, RpcError
+from modelward.journal import Job, Journal, Lease
+from modelward.terms import Offer, Outcome, RequestId
 from modelward.worker.admission import Admission, Waiting, refused
 from modelward.worker.flight import Flight, Shipment
 from modelward.worker.milestones import Observer
+from modelward.worker.rehearsal import AT_ONCE, judged_among_others
 
 MAX_FAILURES = 3
 """Transactions that may be mined and reverted for one request before it is given up."""
@@ -39,7 +34,7 @@ class Settlement:
     ) -> None:
         self._sender = sender
         self._escrow = escrow
-        self._takers = admission.takers
+        self._rehearsal = admission.rehearsal
         self._journal = journal
         self._policy = admission.policy
         self._flight = Flight(sender, escrow, journal, admission, observe)
@@ -82,16 +77,14 @@ class Settlement:
             runway = self._flight.runway(head)
             shipments = self._shipments(ready, head, waiting)
             while runway.room > 0:
-                shipment = next(shipments, None)
-                if shipment is None:
+                some = list(islice(shipments, min(runway.room, AT_ONCE)))
+                if not some:
                     break
-                held = self._flight.send(shipment, runway)
-                if held is None:
+                held = self._flight.send(some, runway)
+                for shipment in some:
                     self._alone.difference_update(shipment.request_ids)
-                    continue
-                waiting |= dict.fromkeys(shipment.request_ids, held)
-                if held.alone:
-                    self._alone.update(shipment.request_ids)
+                waiting |= held
+                self._alone.update(each for each, why in held.items() if why.alone)
         return waiting
 
     def _shipments(
@@ -103,48 +96,49 @@ class Settlement:
         for job in jobs:
             if self._may_share(job, head):
                 groups[job.offer].append(job)
+        singles: list[Job] = []
         shared: set[RequestId] = set()
         for job in jobs:
             if job.request_id in shared:
                 continue
             group = [each for each in groups.get(job.offer, []) if each.request_id not in shared]
             if self._may_share(job, head) and len(group) > 1:
-                batch = self._batch(group[: self._policy.batch], waiting)
+                yield from self._singles(singles, head, waiting)
+                singles = []
                 shared.update(each.request_id for each in group[: self._policy.batch])
-                yield from batch
-            else:
-                yield from self._single(job, waiting)
+                yield from self._batch(group[: self._policy.batch], head, waiting)
+                continue
+            singles.append(job)
+            if len(singles) == AT_ONCE:
+                yield from self._singles(singles, head, waiting)
+                singles = []
+        yield from self._singles(singles, head, waiting)
 
     def _may_share(self, job: Job, head: Block) -> bool:
         return (
             self._policy.batch > 1
-            and isinstance(job.answer, Fulfilment)
-            and job.offer.verifier == ZERO_ADDRESS
-            and not job.request.callback_gas
+            and judged_among_others(job)
             and not job.failures
             and job.request_id not in self._alone
             and job.request.deadline - head.timestamp >= self._policy.margin
         )
 
-    def _batch(self, jobs: list[Job], waiting: dict[RequestId, Waiting]) -> Iterator[Shipment]:
+    def _batch(
+        self, jobs: list[Job], head: Block, waiting: dict[RequestId, Waiting]
+    ) -> Iterator[Shipment]:
         """One transaction for those that can be answered now if that is cheaper, else singles."""
-        call = self._answering_many(jobs)
+        takers = self._rehearsal.takers
         try:
-            outcomes = self._escrow.outcomes(
-                call, self._sender.chain.call(call.to or "", call.data, sender=self._sender.address)
-            )
-            if len(outcomes) != len(jobs):
-                raise RpcUnavailable("The RPC endpoint gave the outcomes of other answers.")
+            outcomes = self._rehearsal.outcomes(jobs)
             good = [
                 job
                 for job, outcome in zip(jobs, outcomes, strict=True)
                 if outcome is Outcome.FULFILLED
             ]
             if len(good) > 1:
-                call = self._answering_many(good)
+                call = takers.answering_many(good)
                 gas = self._sender.estimate(call)
-                one = self._takers.answering(good[0])
-                if gas < len(good) * self._sender.estimate(one):
+                if gas < len(good) * self._sender.estimate(takers.answering(good[0])):
                     yield Shipment(tuple(good), call, gas)
                     jobs = [job for job in jobs if job not in good]
         except ContractRefused as error:
@@ -152,22 +146,17 @@ class Settlement:
             return
         except RpcError:
             pass  # a node that finds it too large may take them one by one
+        yield from self._singles(jobs, head, waiting)
+
+    def _singles(
+        self, jobs: Sequence[Job], head: Block, waiting: dict[RequestId, Waiting]
+    ) -> Iterator[Shipment]:
+        tried = self._rehearsal.try_out(jobs, head)
         for job in jobs:
-            yield from self._single(job, waiting)
-
-    def _single(self, job: Job, waiting: dict[RequestId, Waiting]) -> Iterator[Shipment]:
-        try:
-            call = self._takers.answering(job)
-            yield Shipment((job,), call, self._sender.estimate(call))
-        except ContractRefused as error:
-            waiting[job.request_id] = refused(error)
-        except (FeeTooHigh, InsufficientFunds, RpcError) as error:
-            waiting[job.request_id] = Waiting(error.message, 15)
-
-    def _answering_many(self, jobs: Sequence[Job]) -> Call:
-        answers = [
-            Answer(job.request, job.answer.commitment, job.answer.output)
-            for job in jobs
-            if isinstance(job.answer, Fulfilment)
-        ]
-        return self._escrow.fulfil_many(jobs[0].offer, answers)
+            match tried[job.request_id]:
+                case int(gas):
+                    yield Shipment((job,), self._rehearsal.takers.answering(job), gas)
+                case ContractRefused() as error:
+                    waiting[job.request_id] = refused(error)
+                case error:
+                    waiting[job.request_id] = Waiting(error.message, 15)

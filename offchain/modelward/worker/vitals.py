@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from modelward.chain.connection import Block, Chain
-from modelward.journal import Checkpoint, Journal, SignedAnswer, State
+from modelward.journal import Balance, Checkpoint, Journal, SignedAnswer, State
 from modelward.journal.states import PENDING
 from modelward.models.sandbox import Death
 from modelward.models.sandbox_isolation import Isolation
@@ -64,6 +64,7 @@ class Standing:
     counts: dict[State, int]
     in_flight: tuple[SignedAnswer, ...]
     halted: str | None
+    money: Balance = field(default_factory=lambda: Balance({}, 0))
 
     @property
     def lag_blocks(self) -> int:
@@ -103,6 +104,7 @@ def look(journal: Journal, chain: Chain, account: Address) -> Standing:
         counts=journal.counts(),
         in_flight=tuple(journal.transactions(*PENDING)),
         halted=journal.halted(),
+        money=journal.balance(),
     )
 
 
@@ -118,6 +120,7 @@ class Vitals:
     answers: Counter[str] = field(default_factory=Counter)
     batches: Counter[LaneName] = field(default_factory=Counter)
     batch_seconds: dict[LaneName, float] = field(default_factory=dict)
+    batch_cpu_seconds: float = 0.0
     deaths: Counter[Death] = field(default_factory=Counter)
     failed_steps: int = 0
     turned_at: float = field(default_factory=time.time)
@@ -135,6 +138,7 @@ class Vitals:
         """A lane has finished a batch; `deaths` counts the processes that broke so far."""
         self.batches[batch.lane] += 1
         self.batch_seconds[batch.lane] = self.batch_seconds.get(batch.lane, 0.0) + batch.seconds
+        self.batch_cpu_seconds += batch.cpu_seconds
         for outcome in batch.outcomes:
             self.answers[type(outcome).__name__.lower()] += 1
         self.deaths = deaths

@@ -28,7 +28,7 @@ export STRIP_FUNDING
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format types imports compile artifacts gas forge coverage planted mutants \
 	drill planted-worker slither halmos check lock clean
-.PHONY: example-diagnosis example-credit example-portfolio
+.PHONY: example-diagnosis example-credit example-logistics example-portfolio
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -38,6 +38,9 @@ demo: setup ## run the whole story once: train, publish, grant, pay, predict, ve
 
 example-diagnosis: setup $(LIBRARIES) ## a contract asks for a diagnosis, and in doubt for a second opinion
 	$(BIN)/python examples/run.py diagnosis
+
+example-logistics: setup $(LIBRARIES) ## carriers pay for being late, against when a model said they arrive
+	$(BIN)/python examples/run.py logistics
 
 example-portfolio: setup $(LIBRARIES) ## a vault of tokens follows forecasts of returns, beside equal weights
 	$(BIN)/python examples/run.py portfolio

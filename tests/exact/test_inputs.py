@@ -50,6 +50,15 @@ def test_a_row_a_column_and_a_table_have_the_same_numbers(case):
         assert [column.ravel().tolist() for column in columns] == [list(row) for row in numbers]
 
 
+@pytest.mark.parametrize("encoding", Encoding)
+def test_a_table_may_lie_in_memory_in_any_order(encoding):
+    into = encoding_of([(0.0, 1.0), (-5.0, 7.0), (2.0, 3.0)], encoding)
+    table = np.linspace([0.0, -5.0, 2.0], [1.0, 7.0, 3.0], 130)
+    expected = [list(into.quantise(row)) for row in table.tolist()]
+    for order in (np.asfortranarray(table), np.repeat(table, 2, axis=0)[::2], table[:, :]):
+        assert into.quantise_table(order).tolist() == expected
+
+
 @given(BOUND, BOUND, st.data())
 def test_units_are_as_near_as_binary64_can_tell_and_end_at_the_bounds(a, b, data):
     low, high = min(a, b), max(a, b)

@@ -101,7 +101,7 @@ class ProgramRunner:
         import numpy as np
 
         values = np.asarray(table, dtype=np.float64)
-        return self._batch.run_checked(self.encoding.numbers(values))
+        return self._batch.run_blocks(values, self.encoding.numbers)
 
 
 class ProgramEstimator:

@@ -8,7 +8,7 @@ Everything else is 64-bit integers, whose range is checked beforehand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,16 +67,18 @@ class BatchRunner:
             self.program.features,
         ):
             raise TypeError(f"not an input of this program: {inputs.dtype} of {inputs.shape}")
-        return self.run_checked(inputs)
+        return self.run_blocks(inputs, lambda block: block)
 
-    def run_checked(self, inputs: npt.NDArray[Any]) -> tuple[Integers, Integers]:
-        """As `run`, for what `InputEncoding.numbers` made of a table: units may be binary64."""
+    def run_blocks(
+        self, table: npt.NDArray[Any], read: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+    ) -> tuple[Integers, Integers]:
+        """As `run`, for what `read` makes of some rows at a time: units may be in binary64."""
         program = self.program
-        outputs: Integers = np.empty((program.outputs, len(inputs)), np.int64)
+        outputs: Integers = np.empty((program.outputs, len(table)), np.int64)
         size = self._outputs.block
-        for start in range(0, len(inputs), size):
+        for start in range(0, len(table), size):
             block = slice(start, start + size)
-            outputs[:, block] = self._outputs(inputs[block])
+            outputs[:, block] = self._outputs(read(table[block]))
         labels = _labels(program.decision, outputs.T)
         if isinstance(program, TreeProgram):
             if program.scores is Scores.SHARES:

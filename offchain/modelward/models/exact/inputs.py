@@ -124,7 +124,7 @@ class InputEncoding:
         return numbers.astype(np.uint32) if self.encoding is Encoding.UNITS else numbers
 
     def numbers(self, table: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-        """The same with units in binary64, as `BatchRunner.run_checked` takes them.
+        """The same with units in binary64, as `BatchRunner.run_blocks` reads them.
 
         A value that far outside its range that it makes no unit counts as the end of the range.
         """
@@ -132,8 +132,8 @@ class InputEncoding:
 
         self._check_length(table.shape[1])
         if self.encoding is Encoding.UNITS:
-            numbers: npt.NDArray[Any] = np.array(table)
-            lows, scales = (np.tile(each, (_TILE, 1)) for each in (self._lows, self._scales))
+            numbers: npt.NDArray[Any] = np.array(table, order="C")
+            lows, scales = self._tiles
             rest = len(numbers) % _TILE
             tiles = numbers[: len(numbers) - rest].reshape(-1, *lows.shape)
             last = numbers[len(numbers) - rest :]
@@ -150,6 +150,13 @@ class InputEncoding:
             for row in table.tolist():
                 self._check_values(row)
         return numbers
+
+    @cached_property
+    def _tiles(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Lows and scales, a row each, for `_TILE` rows."""
+        import numpy as np
+
+        return np.tile(self._lows, (_TILE, 1)), np.tile(self._scales, (_TILE, 1))
 
     def _check_values(self, row: Sequence[float]) -> None:
         self._check_length(len(row))

@@ -176,6 +176,16 @@ def test_missing_held_out_cells_are_filled_from_the_training_rows(tmp_path: Path
     assert imputer.statistics_[0] == median
 
 
+def test_every_row_may_lack_something(tmp_path: Path) -> None:
+    table = apples()
+    for position, column in enumerate(("weight", "spots")):
+        table.loc[table.index % 2 == position, column] = ""
+    imputed = [column_rule(name, 'missing = "impute"') for name in ("weight", "spots")]
+    keep = '[clean]\nduplicates = "keep"\n'  # rows that hold little look alike
+    finished = run(tmp_path, table, rules(*imputed, *NUMBERS_ALONE, extra=keep))
+    assert finished.packaged.program is not None
+
+
 def test_the_first_estimator_is_taken_when_it_is_good_enough(tmp_path: Path) -> None:
     said: list[str] = []
     finished = run(tmp_path, apples(), rules(*NUMBERS_ALONE, extra=LENIENT), said)

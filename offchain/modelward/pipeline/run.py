@@ -41,7 +41,7 @@ from modelward.pipeline.package import (
 from modelward.pipeline.sources import FetchShared, collect
 from modelward.pipeline.split import split
 from modelward.pipeline.steps import Step, Steps, json_bytes
-from modelward.pipeline.tables import read_table, table_bytes
+from modelward.pipeline.tables import filled, read_table, table_bytes
 from modelward.pipeline.train import figure_of, train, training_ranges
 from modelward.terms import Metric
 
@@ -357,23 +357,13 @@ class _Data:
         features = tuple(name for name in pipeline.features if name not in parts["constant"])
         training, held_out = table.loc[parts["training"]], table.loc[parts["held_out"]]
         inputs = held_out[list(features)]
-        missing = [name for name in features if inputs[name].isna().any()]
-        filling = {name: _typical(training[name]) for name in missing}
         return cls(
             features,
             training,
             held_out,
-            inputs.fillna(filling).infer_objects() if filling else inputs,
+            filled(inputs, training),
             held_out[pipeline.target.column].tolist(),
         )
-
-
-def _typical(column: pd.Series[Any]) -> Any:
-    import pandas as pd
-
-    if pd.api.types.is_numeric_dtype(column):
-        return column.median()
-    return column.mode(dropna=True).iloc[0]
 
 
 def _estimator(trained: Step) -> Any:

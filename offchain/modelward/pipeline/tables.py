@@ -44,6 +44,22 @@ def read_table(data: bytes) -> pd.DataFrame:
         raise RecordUnavailable("A stored table is damaged.") from error
 
 
+def filled(table: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
+    """`table` without missing cells: numbers have the median of `like`, others what is frequent."""
+    missing = [name for name in table.columns if table[name].isna().any()]
+    if not missing:
+        return table
+    return table.fillna({name: _typical(like[name]) for name in missing}).infer_objects()
+
+
+def _typical(column: pd.Series[Any]) -> Any:
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column):
+        return column.median()
+    return column.mode(dropna=True).iloc[0]
+
+
 def _line(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode(
         errors="surrogatepass"

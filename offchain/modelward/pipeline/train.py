@@ -21,6 +21,7 @@ from modelward.pipeline.candidates import SCORING, chain, first_choice, search_s
 from modelward.pipeline.definition import ColumnRules, Pipeline, Privacy
 from modelward.pipeline.evaluate import HIGHER_IS_BETTER
 from modelward.pipeline.private import train_privately
+from modelward.pipeline.tables import filled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -255,7 +256,7 @@ def _preferred(tried: Sequence[tuple[Any, Attempt]], pipeline: Pipeline) -> tupl
 
 def _why_not_exact(fitted: Any, inputs: Any, pipeline: Pipeline) -> str:
     try:
-        complete = inputs.dropna()
+        complete = filled(inputs, inputs)
         schema = infer_schema(fitted, complete, training_ranges(pipeline, inputs))
         compile_program(fitted, schema, estimators.infer_output(fitted, complete))
     except (NoExactProgram, UnsupportedEstimator) as error:

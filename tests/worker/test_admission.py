@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modelward.chain.events import InferenceFulfilled
 from modelward.chain.fees import Fees
 from modelward.errors import RpcUnavailable
 from modelward.journal import State
@@ -193,6 +194,24 @@ def test_no_answer_is_sent_that_costs_a_wei_more_than_it_pays(priced_job, cost, 
     admission.policy = Policy(compute_cost=computing)
     refused = admission.unprofitable([job_] * count, cost)
     assert (refused is None) == (cost + computing * count <= WORKERS_SHARE * count)
+
+
+def test_answers_that_pay_only_together_wait_for_each_other(
+    market, model, trained, make_worker, monkeypatch
+):
+    price = WORKERS_SHARE // 55_000  # one answer takes more gas than that, one of four takes less
+    monkeypatch.setattr("modelward.worker.admission.choose_fees", lambda *_: Fees(price, price))
+    requests = [market.place(model, trained.row)]
+    working = make_worker()
+    working.step()
+    assert "answering costs about" in why(working.journal, requests[0])
+
+    requests += [market.place(model, trained.row) for _ in range(3)]
+    working.drain()
+
+    answers = [event for each in requests for event in market.events(InferenceFulfilled, each)]
+    assert len(answers) == 4
+    assert len({event.transaction_hash for event in answers}) == 1
 
 
 @pytest.fixture

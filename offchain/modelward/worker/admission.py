@@ -7,7 +7,9 @@ answer and pays nothing, so it has a budget of its own; what is beyond it is lef
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from modelward.chain.connection import Block
@@ -25,9 +27,9 @@ from modelward.errors import (
     RpcError,
 )
 from modelward.journal import Fulfilment, Job, Journal, Outlay, Refusal
-from modelward.terms import Address, ModelId, RefusalReason, RequestId, format_amount
+from modelward.terms import Address, ModelId, Offer, RefusalReason, RequestId, format_amount
 from modelward.worker.limits import Limits
-from modelward.worker.rehearsal import Rehearsal
+from modelward.worker.rehearsal import Rehearsal, Rehearsed, judged_among_others
 
 _SOON, _LATER, _MUCH_LATER = 15, 60, 3_600
 
@@ -49,11 +51,12 @@ _PLACEHOLDER = Fulfilment(b"\0" + b"\xff" * 256, b"\xff" * 32, b"\xff" * 32)
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Not now: why, and in how many seconds to look again; `alone` keeps it apart from others when
-    it is sent."""
+    it is sent, `company` would help it: together with others it may pay."""
 
     reason: str
     seconds: float
     alone: bool = False
+    company: bool = False
 
 
 def refused(error: ContractRefused) -> Waiting:
@@ -96,9 +99,37 @@ class Admission:
         }
         left = [job for job in jobs if verdicts[job.request_id] is None]
         tried = self.rehearsal.try_out(left, head, _PLACEHOLDER)
+        tried |= self._in_company(left, tried, head)
         for job in left:
             verdicts[job.request_id] = self._weigh(job, tried[job.request_id], head)
         return verdicts
+
+    def _in_company(self, jobs: Sequence[Job], tried: Rehearsed, head: Block) -> Rehearsed:
+        """The gas for answers that would not pay alone, each its part of what a batch takes."""
+        if self.policy.batch < 2:
+            return {}
+        groups: defaultdict[Offer, list[Job]] = defaultdict(list)
+        for job in jobs:
+            gas = tried[job.request_id]
+            if not isinstance(gas, int) or not judged_among_others(job, _PLACEHOLDER):
+                continue
+            if self.unprofitable([job], gas * self._price(head)) is not None:
+                groups[job.offer].append(job)
+        parts: Rehearsed = {}
+        for group in groups.values():
+            some = group[: self.policy.batch]
+            if len(some) > 1:
+                with suppress(ContractRefused, InsufficientFunds, RpcError):
+                    call = self.rehearsal.takers.answering_many(some, _PLACEHOLDER)
+                    part = self._sender.estimate(call) // len(some)
+                    parts |= {job.request_id: part for job in some}
+        return parts
+
+    def _price(self, head: Block) -> int:
+        try:
+            return self.fees(head).price(head.base_fee)
+        except FeeTooHigh:
+            return head.base_fee
 
     def _declined(self, job: Job, head: Block) -> Verdict:
         declined = self._terms_declined(job) or self._too_late(job, head)
@@ -150,6 +181,7 @@ class Admission:
             f"answering costs about {format_amount(cost)} of gas{beside} "
             f"and pays {format_amount(pay)}",
             _LATER,
+            company=policy.batch > 1 and all(job.settle_after is None for job in jobs),
         )
 
     def withheld(self, job: Job, cost: int, head: Block) -> Waiting | None:

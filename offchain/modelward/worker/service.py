@@ -107,6 +107,7 @@ class _Postponements:
 
     until: dict[RequestId, float] = field(default_factory=dict)
     delays: dict[RequestId, float] = field(default_factory=dict)
+    in_want_of_company: dict[RequestId, None] = field(default_factory=dict)
 
     def due(self, request_id: RequestId) -> bool:
         return self.until.get(request_id, 0.0) <= time.monotonic()
@@ -119,8 +120,14 @@ class _Postponements:
         self.delays[request_id] = min(2 * delay, _LONGEST_PAUSE)
         self.postpone(request_id, delay)
 
+    def look_for_company(self, most: int) -> None:
+        """Look again at some that may pay together with what has come."""
+        some = tuple(self.in_want_of_company)[:most]
+        self.forget(some)
+
     def forget(self, request_ids: tuple[RequestId, ...]) -> None:
         for request_id in request_ids:
+            self.in_want_of_company.pop(request_id, None)
             self.until.pop(request_id, None)
             self.delays.pop(request_id, None)
 
@@ -340,6 +347,8 @@ class Worker:
         if reading.granted:
             self._postponed.until.clear()
         self._postponed.forget(reading.ended + reading.rewound)
+        if reading.placed:
+            self._postponed.look_for_company(self.policy.batch)
         for request_id in reading.placed:
             self._observe(Milestone.SEEN, request_id)
         for request_id in reading.ended:
@@ -492,6 +501,8 @@ class Worker:
 
     def _wait(self, job: Job, waiting: Waiting) -> None:
         self._postponed.postpone(job.request_id, waiting.seconds)
+        if waiting.company:
+            self._postponed.in_want_of_company[job.request_id] = None
         if job.reason != waiting.reason:
             self.journal.record_reason(job.request_id, waiting.reason)
             self._observe(Milestone.WAITING, job.request_id)

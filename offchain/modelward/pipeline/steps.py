@@ -23,7 +23,7 @@ from modelward.errors import RecordUnavailable
 
 _RECORD = "step.json"
 _LOCK = ".lock"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)

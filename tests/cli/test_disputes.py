@@ -63,8 +63,9 @@ def test_it_is_accepted_at_once_if_that_is_wanted(
     assert referee.balance_of(staked_worker.address) == BOND
 
 
-def test_a_wrong_answer_is_no_result_and_not_accepted(run, refused, request_id, placed, post):
+def test_a_wrong_answer_is_no_result(run, refused, request_id, placed, post):
     post(placed, one_more)
+    assert f"request show --wait {request_id}` checks" in run("request", "show", request_id).out
     refused(1, "does not give the answer that was posted", "request", "show", "--wait", request_id)
 
 

@@ -14,6 +14,7 @@ from modelward.errors import (
     NoExactProgram,
     NotAnswered,
     PredictionMismatch,
+    TimedOut,
 )
 from modelward.models.exact.program import load_program
 from modelward.sdk import disputes, storage_cost, verify
@@ -116,6 +117,25 @@ def test_a_right_answer_is_verified_bit_for_bit_while_it_is_examined(placed, pos
     assert "The program on chain, run again, gives the same output, bit for bit" in {
         check.what for check in verification.checks
     }
+
+
+def test_a_right_answer_is_waited_for_no_longer_than_until_it_is_posted(placed, post, requester):
+    posted = post(placed)
+    result = requester.wait(placed.id)
+    assert (result.pending, result.pending_until) == (True, posted.answer.settle_after)
+    assert result.worker == posted.worker
+    with pytest.raises(TimedOut):
+        requester.wait(placed.id, timeout=0.1, standing=True)
+    disputes.accept(requester.connection, placed.id)
+    standing = requester.wait(placed.id, standing=True)
+    assert not standing.pending
+    assert standing.canonical_output == result.canonical_output
+
+
+def test_a_wrong_answer_that_was_waited_for_is_no_result(placed, post, requester):
+    post(placed, one_more)
+    with pytest.raises(CheckFailed, match="does not give the answer that was posted"):
+        requester.wait(placed.id)
 
 
 def test_the_requester_takes_a_right_answer_at_once(placed, post, requester, referee, market):

@@ -7,6 +7,7 @@ from eth_utils import keccak
 from logistics.application import HOUR, LegStatus, Stages
 
 from modelward.commitments import input_hash
+from modelward.errors import ContractRefused
 from modelward.models.output import encode_units
 from modelward.terms import ETH, ZERO_ADDRESS, ZERO_HASH
 from tests.contracts.puppet import SOURCE as WALLETS
@@ -110,6 +111,20 @@ class TestPredictions:
         yard.predict(other, 0, secret, hours=700)
         assert yard.leg(other, 0)["due_at"] != 0
         assert yard.leg(shipment, 0)["due_at"] == 0
+
+    def test_one_that_is_late_changes_nothing(self, yard, secret):
+        shipment = yard.underway(secret)
+        request = yard.forecast(shipment, 0, secret)
+        yard.pass_time(HOUR + 60)
+        with pytest.raises(ContractRefused, match="deadline was"):
+            yard.answer(request, secret, 700 * UNIT)
+        yard.do("clear", request.request_id)
+
+        yard.hand_over(shipment)
+        yard.do("settle", shipment, 0)
+
+        assert yard.leg(shipment, 0)["due_at"] == 0
+        assert yard.contract.view("feesOf", ETH, yard.anyone.address) == FEE
 
     def test_an_answer_that_is_no_single_number_changes_nothing(self, yard, secret):
         shipment = yard.underway(secret)

@@ -418,9 +418,9 @@ class Journal:
         return self._transactions(_transactions.state.in_(states))
 
     def transactions_behind(self, state: State) -> list[SignedAnswer]:
-        """The transactions that requests in this state rely on."""
+        """The transactions that requests in this state rely on, without their bytes."""
         behind = select(_jobs.transaction_hash).where(self._here(_jobs), _jobs.state == state)
-        return self._transactions(_transactions.hash.in_(behind))
+        return self._transactions(_transactions.hash.in_(behind), whole=False)
 
     def transactions_of_nonce(self, nonce: int) -> list[SignedAnswer]:
         """Everything the account ever signed for a nonce: at most one of them is ever mined."""

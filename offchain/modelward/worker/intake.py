@@ -104,6 +104,10 @@ class Intake:
         if not self._journal.hold(Lease.READING):
             return Reading()
         confirmed = self._chain.confirmed_head()
+        cursor = self._journal.cursor()
+        if cursor is not None and cursor.hash == confirmed.hash:
+            self._notice(confirmed)
+            return Reading()
         rewound = self._rewind_if_reorganised(confirmed)
         reading = Reading(rewound=tuple(rewound))
         cursor = self._journal.cursor() or self._start(confirmed)

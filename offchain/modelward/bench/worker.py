@@ -269,7 +269,7 @@ def _engaged(site: Site, batch: int) -> Iterator[_Engaged]:
         metered: Any = _Metered(journal, "database", meter)
         policy = Policy(batch=batch, window=_WINDOW)
         with Worker(chain, deployment, account, site.store, metered, policy=policy) as worker:
-            yield _Engaged(worker, metered, meter)
+            yield _Engaged(worker, journal, meter)
 
 
 # --- the chain -----------------------------------------------------------------------------------

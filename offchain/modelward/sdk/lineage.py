@@ -161,9 +161,11 @@ def _manifest_is_whole(catalogue: Catalogue, version: ListedVersion) -> bool:
 
 
 def _public_links(manifest: Manifest | None) -> Iterator[TracedLink]:
-    for name, digest in (manifest.lineage if manifest else {}).items():
-        if name != CARD:
-            yield TracedLink(name, to_hex(digest), None, "its owner can show it")
+    published: Mapping[str, bytes] = manifest.lineage if manifest else {}
+    others = (name for name in published if name not in (*LINKS, CARD))
+    for name in (*LINKS, *others):
+        if name in published:
+            yield TracedLink(name, to_hex(published[name]), None, "its owner can show it")
 
 
 def _own(

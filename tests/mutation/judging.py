@@ -26,10 +26,9 @@ from tests.solidity.forge import ROOT, copy_of_the_tree, run_forge
 
 HOSTS = {"Signatures": "DataShare", "Payload": "InferenceEscrow", "Terms": "InferenceEscrow"}
 HOSTS |= {"RequestWord": "InferenceEscrow", "Commitments": "InferenceEscrow"}
-HOSTS |= {"Payload.shows": "ExactReferee"}
-"""The contract in which changes of a library, or of one function of it, are tried."""
+"""The contract in which changes of a library are tried."""
 
-CALLED_BY_TESTS = {"Commitments"}
+CALLED_BY_TESTS = {"Commitments", "Terms"}
 """Libraries that tests call themselves, so that these must be compiled anew as well."""
 
 WORKERS = 2
@@ -150,5 +149,4 @@ def batches(changes: Sequence[ChangeT]) -> list[list[ChangeT]]:
 
 
 def _host_of(change: Change) -> str:
-    function = change.name.partition(":")[0]
-    return HOSTS.get(function) or HOSTS.get(change.contract, change.contract)
+    return HOSTS.get(change.contract, change.contract)

@@ -3,13 +3,14 @@
 Survivors must be listed in `survivors.toml`: as `equivalent`, if no test could
 tell them apart, or as `accepted`, with the reason.
 
-SAMPLE=N tries N mutants chosen at random, SEED=N others; ONLY=text those whose name contains it.
+SAMPLE=N tries N mutants chosen at random, SEED=N others; ONLY=pattern those whose name matches.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import re
 import sys
 import time
 import tomllib
@@ -28,7 +29,7 @@ LISTED = Path(__file__).with_name("survivors.toml")
 def chosen(mutants: Sequence[Mutant]) -> list[Mutant]:
     """Those that SAMPLE, SEED and ONLY ask for."""
     only, sample = os.environ.get("ONLY", ""), os.environ.get("SAMPLE")
-    wanted = [mutant for mutant in mutants if only in mutant.name]
+    wanted = [mutant for mutant in mutants if re.search(only, mutant.name)]
     if sample:
         rng = random.Random(int(os.environ.get("SEED") or 0))
         wanted = rng.sample(wanted, min(int(sample), len(wanted)))

@@ -10,7 +10,7 @@ from modelward.chain.events import InferenceFulfilled, InferenceRefused
 from modelward.errors import RpcUnavailable
 from modelward.journal import State, TransactionState
 from modelward.terms import RefusalReason, frame_clear_output
-from modelward.worker import Milestone
+from modelward.worker import Milestone, Policy
 
 from .trading import job, reply_lost, unreachable
 
@@ -78,10 +78,10 @@ def test_dying_at_every_milestone_in_turn_comes_to_the_same(
     deaths = 0
     for point in POINTS:
         try:
-            make_worker(observer=dying_at(point)).drain()
+            make_worker(observer=dying_at(point), policy=Policy(batch=1)).drain()
         except Killed:
             deaths += 1
-    make_worker().drain()
+    make_worker(policy=Policy(batch=1)).drain()
 
     assert deaths >= 6
     assert worker.nonce() == 2

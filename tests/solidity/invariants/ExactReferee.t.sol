@@ -90,11 +90,12 @@ contract ExactRefereeInvariants is ExactMarket {
     }
 
     /// @dev Settled, or, once that is too late, released and refunded, by anyone and whatever anybody else does.
+    /// A consumer that is called for one answer may end another before its turn comes.
     function _29_whatIsExaminedCanBeEndedInTime() private {
         uint256 now_ = block.timestamp;
         for (uint256 i = 0; i < disputing.count(); ++i) {
             Case memory a = disputing.caseAt(i);
-            if (!a.pending) continue;
+            if (referee.pendingOf(a.id) == 0) continue;
             uint256 until = a.answer.settleAfter + 1 days;
             if (now_ <= until && i % 2 == 0) {
                 vm.warp(now_ > a.answer.settleAfter ? now_ : a.answer.settleAfter + 1);

@@ -94,3 +94,15 @@ def test_an_old_python_is_refused_in_one_sentence(repository, tmp_path):
     assert result.returncode != 0
     assert result.stderr.startswith("error: modelward needs Python 3.11 or newer")
     assert not (tmp_path / ".venv").exists()
+
+
+def test_errors_that_a_caller_cannot_tell_apart_name_their_arguments_alike(texts):
+    sources = "\n".join(text for name, text in texts.items() if name.endswith(".sol"))
+    names: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for error, inputs in re.findall(r"(?m)^\s*error (\w+)\(([^)]*)\)", sources):
+        parts = [part.split() for part in inputs.split(",") if part.strip()]
+        signature = (error, *(part[0] for part in parts))
+        names.setdefault(signature, set()).add(tuple(part[-1] for part in parts))
+
+    assert len(names) > 50
+    assert {signature: found for signature, found in names.items() if len(found) > 1} == {}

@@ -24,7 +24,7 @@ interface ITestExchange {
     error WrongPrices(uint256 prices, uint256 tokens);
 
     /// @notice A fee takes less than everything.
-    error FeeTooHigh(uint256 feeBps, uint256 most);
+    error FeeBpsTooHigh(uint256 feeBps, uint256 most);
 
     /// @notice The price in cash of 1e18 base units of a token, in base units of cash; zero if not listed.
     function priceOf(address token) external view returns (uint256);

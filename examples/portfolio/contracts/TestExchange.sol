@@ -22,7 +22,7 @@ contract TestExchange is ITestExchange {
     mapping(address token => uint256) public priceOf;
 
     constructor(address cash, uint16 feeBps_) {
-        if (feeBps_ >= WHOLE_BPS) revert FeeTooHigh(feeBps_, WHOLE_BPS - 1);
+        if (feeBps_ >= WHOLE_BPS) revert FeeBpsTooHigh(feeBps_, WHOLE_BPS - 1);
         _operator = msg.sender;
         feeBps = feeBps_;
         _state(cash, 1e18);

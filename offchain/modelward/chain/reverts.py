@@ -201,7 +201,10 @@ def refusal_of(data: bytes) -> ContractRefused:
 
 
 def learn_errors(abi: ContractAbi) -> None:
-    """Tell the custom errors of somebody else's contract by name from now on."""
+    """Tell the custom errors of somebody else's contract by name from now on.
+
+    Errors of one signature cannot be told apart: they keep the argument names learned first.
+    """
     errors = _errors()
     for selector, entry in abi.errors.items():
         errors.setdefault(selector, (abi.name, entry))

@@ -262,7 +262,7 @@ class TestExchange:
 
     def test_its_fee_is_less_than_everything(self, desk, compile_example, outsider, reverts):
         artifact = compile_example(f"{CONTRACTS}/TestExchange.sol")["TestExchange"]
-        with reverts("FeeTooHigh", feeBps=10_000, most=9_999):
+        with reverts("FeeBpsTooHigh", feeBps=10_000, most=9_999):
             CustomContract.deploy(outsider, artifact, outsider.address, 10_000)
 
 

@@ -16,7 +16,15 @@ from modelward.chain.provider import BadAnswer, HttpProvider, Throttled
 from modelward.chain.sender import Sender
 from modelward.chain.transactions import Call
 from modelward.config import Network
-from modelward.drill.faults import LOG_FAULTS, RPC_FAULTS, Fault, FaultPlan, fits
+from modelward.drill.faults import (
+    BATCH_FAULTS,
+    LOG_FAULTS,
+    RPC_FAULTS,
+    Fault,
+    FaultPlan,
+    fits,
+)
+from modelward.drill.proxy import Stage
 
 BROKEN = {
     Fault.UNAVAILABLE: Throttled,
@@ -178,16 +186,99 @@ def test_a_lagging_node_counts_nonces_in_its_own_head(client, plan, sender, chai
     assert answer["result"] == hex(sender.nonce() - 1)
 
 
-def test_a_batch_is_one_call(proxy, plan):
-    batch: list[dict[str, Any]] = [
-        {"jsonrpc": "2.0", "id": n, "method": "eth_chainId", "params": []} for n in (1, 2)
-    ]
-    plan.schedule("eth_chainId", Fault.NULL)
-    results = [
-        [each["result"] for each in requests.post(proxy.url, json=batch, timeout=5).json()]
-        for _ in range(2)
-    ]
-    assert results == [[None, None], ["0x7a69", "0x7a69"]]
+@pytest.fixture
+def post(proxy):
+    """Send a batch of calls of one method, and give what is said to them by the place of each."""
+
+    def send(method, *each_params):
+        batch = [
+            {"jsonrpc": "2.0", "id": place, "method": method, "params": list(params)}
+            for place, params in enumerate(each_params)
+        ]
+        return requests.post(proxy.url, json=batch, timeout=2).json()
+
+    return send
+
+
+@pytest.fixture
+def several(sender):
+    """Three transactions, each behind the one before."""
+    first = sender.next_nonce()
+    call = Call(to=sender.address, data=b"")
+    return [sender.prepare(call, nonce=first + n) for n in range(3)]
+
+
+@pytest.fixture
+def send(post, several):
+    return lambda: post("eth_sendRawTransaction", *[[to_hex(each.raw)] for each in several])
+
+
+def test_each_call_of_a_batch_meets_a_fault_of_its_own(post, plan):
+    plan.schedule("eth_chainId", None, Fault.NULL, Fault.RATE_LIMITED)
+    right, null, limited, behind = post("eth_chainId", [], [], [], [])
+    assert right["result"] == behind["result"] == "0x7a69"
+    assert null["result"] is None
+    assert limited["error"]["code"] == -32005
+    assert plan.calls["eth_chainId"] == plan.batched["eth_chainId"] == 4
+
+
+def test_one_reply_of_a_batch_can_be_for_another_request(post, plan):
+    plan.schedule("eth_chainId", None, Fault.WRONG_ID)
+    assert [each["id"] for each in post("eth_chainId", [], [], [])] == [0, "1-another", 2]
+
+
+def test_one_reply_of_a_batch_is_left_out_though_its_call_was_done(send, plan, sender, several):
+    plan.schedule("eth_sendRawTransaction", None, Fault.LEFT_OUT)
+    assert [each["id"] for each in send()] == [0, 2]
+    assert sender.are_known([each.hash for each in several]) == [True, True, True]
+
+
+def test_replies_come_in_another_order(send, plan, several):
+    plan.schedule("eth_sendRawTransaction", Fault.DISORDERED)
+    given = [(each["id"], each["result"]) for each in send()]
+    hashes = [to_hex(each.hash) for each in several]
+    assert given == [(2, hashes[2]), (1, hashes[1]), (0, hashes[0])]
+
+
+def test_one_transaction_of_a_batch_is_swallowed(send, plan, sender, several):
+    plan.schedule("eth_sendRawTransaction", None, None, Fault.SWALLOWED)
+    assert [each["result"] for each in send()] == [to_hex(each.hash) for each in several]
+    assert sender.are_known([each.hash for each in several]) == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("fault", "known"),
+    [
+        (Fault.RESET, [True, False, False]),
+        (Fault.UNAVAILABLE, [True, False, False]),
+        (Fault.HANG, [True, False, False]),
+        (Fault.HTML, [True, False, False]),
+        (Fault.LOST_REPLY, [True, True, False]),
+        (Fault.TRUNCATED, [True, True, False]),
+    ],
+    ids=str,
+)
+def test_an_exchange_that_breaks_at_one_call_has_done_those_before(
+    send, plan, sender, several, fault, known
+):
+    plan.schedule("eth_sendRawTransaction", None, fault)
+    with pytest.raises((requests.RequestException, ValueError)):
+        send()
+    assert sender.are_known([each.hash for each in several]) == known
+
+
+@pytest.mark.parametrize(
+    ("stage", "known"),
+    [(Stage.ASKED, [True, True, False]), (Stage.ANSWERED, [True, True, True])],
+    ids=str,
+)
+def test_a_witness_ends_a_batch_between_two_calls_or_before_its_reply(
+    send, proxy, sender, several, stage, known
+):
+    proxy.witness = lambda _, at, before: (at, before) == (stage, 2)
+    with pytest.raises(requests.ConnectionError):
+        send()
+    assert sender.are_known([each.hash for each in several]) == known
 
 
 def test_clients_that_hang_are_let_go_when_it_stops(proxy, plan):
@@ -228,6 +319,19 @@ class TestPlan:
         assert plan.next("eth_call") is None
         assert plan.next("eth_getLogs") in LOG_FAULTS
         assert not fits(Fault.SWALLOWED, "eth_getLogs")
+
+    def test_faults_of_batches_wait_for_a_batch(self):
+        plan = FaultPlan()
+        plan.schedule("eth_call", None, Fault.LEFT_OUT, batched=True)
+        assert plan.next("eth_call") is None
+        assert [plan.next("eth_call", batched=True) for _ in range(3)] == [
+            None,
+            Fault.LEFT_OUT,
+            None,
+        ]
+        plan.by_chance(1.0, BATCH_FAULTS)
+        assert plan.next("eth_call") is None
+        assert plan.next("eth_call", batched=True) in BATCH_FAULTS
 
     def test_cleared_it_is_honest(self):
         plan = FaultPlan()

@@ -38,6 +38,10 @@ class Fault(StrEnum):
     """It acknowledges a transaction and forgets it."""
     UNDERPRICED = "underpriced"
     """It refuses a transaction for its fee."""
+    LEFT_OUT = "reply left out"
+    """It does all calls of a batch, and leaves the reply to one of them out."""
+    DISORDERED = "replies in another order"
+    """It gives the replies to a batch, and the first is not the first call's."""
 
 
 RPC_FAULTS = (
@@ -65,6 +69,9 @@ LOG_FAULTS = (
 TRANSACTION_FAULTS = (Fault.SWALLOWED, Fault.UNDERPRICED)
 """Those of ``eth_sendRawTransaction`` alone."""
 
+BATCH_FAULTS = (Fault.LEFT_OUT, Fault.DISORDERED)
+"""Those of a call among several in one exchange."""
+
 
 def fits(fault: Fault, method: str) -> bool:
     """Whether a method can meet a fault."""
@@ -79,16 +86,19 @@ class FaultPlan:
     """Which fault a call meets: first those scheduled for its method, then by chance.
 
     The n-th call of a method meets the same fault in every run with one seed, however the calls of
-    several threads interleave. `met` counts what was met, `calls` what was asked for.
+    several threads interleave; where that is a fault of a batch and the call is alone, it meets
+    none. `met` counts what was met, `calls` what was asked for, `batched` how much of that in a
+    batch.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
         self.calls: Counter[str] = Counter()
+        self.batched: Counter[str] = Counter()
         self.met: Counter[tuple[str, Fault]] = Counter()
         self._rate = 0.0
         self._kinds: tuple[Fault, ...] = ()
-        self._scheduled: dict[str, deque[Fault]] = {}
+        self._scheduled: dict[tuple[str, bool], deque[Fault | None]] = {}
         self._guard = threading.Lock()
 
     def by_chance(self, rate: float, kinds: Collection[Fault] = RPC_FAULTS) -> None:
@@ -96,10 +106,11 @@ class FaultPlan:
         with self._guard:
             self._rate, self._kinds = rate, tuple(kinds)
 
-    def schedule(self, method: str, *faults: Fault) -> None:
-        """Let the next calls of `method` meet `faults`, one each."""
+    def schedule(self, method: str, *faults: Fault | None, batched: bool = False) -> None:
+        """Let the next calls of `method` meet `faults`, one each, None being no fault; or the next
+        ones in a batch."""
         with self._guard:
-            self._scheduled.setdefault(method, deque()).extend(faults)
+            self._scheduled.setdefault((method, batched), deque()).extend(faults)
 
     def clear(self) -> None:
         """Be honest from now on."""
@@ -113,22 +124,25 @@ class FaultPlan:
         with self._guard:
             return sum(map(len, self._scheduled.values()))
 
-    def next(self, method: str) -> Fault | None:
+    def next(self, method: str, *, batched: bool = False) -> Fault | None:
         """The fault that this call of `method` meets."""
         with self._guard:
             number = self.calls[method]
             self.calls[method] += 1
-            fault = self._choose(method, number)
+            self.batched[method] += batched
+            fault = self._choose(method, number, batched)
             if fault is not None:
                 self.met[method, fault] += 1
             return fault
 
-    def _choose(self, method: str, number: int) -> Fault | None:
-        scheduled = self._scheduled.get(method)
-        if scheduled:
-            return scheduled.popleft()
+    def _choose(self, method: str, number: int, batched: bool) -> Fault | None:
+        queues = [(method, True), (method, False)] if batched else [(method, False)]
+        for scheduled in map(self._scheduled.get, queues):
+            if scheduled:
+                return scheduled.popleft()
         random = Random(f"{self.seed} {method} {number}")  # noqa: S311 - reproducible, not secret
         if random.random() >= self._rate:
             return None
         kinds = [kind for kind in self._kinds if fits(kind, method)]
-        return random.choice(kinds) if kinds else None
+        fault = random.choice(kinds) if kinds else None
+        return None if fault in BATCH_FAULTS and not batched else fault

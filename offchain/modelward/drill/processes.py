@@ -20,10 +20,10 @@ from typing import Final
 
 from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
-from modelward.config import load_config
+from modelward.config import Policy, load_config
 from modelward.content.store import ContentStore
 from modelward.deployment import load_deployment
-from modelward.drill.proxy import Stage
+from modelward.drill.proxy import Stage, Witness, see_nothing
 from modelward.drill.site import Site
 from modelward.terms import RequestId
 from modelward.worker import Milestone, Worker, open_journal
@@ -40,13 +40,18 @@ _PRELOADED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A point outside the worker: one of its calls, on the way to the node or back."""
+    """A point outside the worker: one of its calls, on the way to the node or back.
+
+    With `before`, the call of a batch that has so many before it; those have reached the node.
+    """
 
     method: str
     stage: Stage
+    before: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.method} {self.stage}"
+        place = "" if self.before is None else f", {self.before} of its batch before it"
+        return f"{self.method} {self.stage}{place}"
 
 
 Point = Milestone | Call
@@ -59,18 +64,26 @@ POINTS: Final[tuple[Point, ...]] = (
     Call("eth_sendRawTransaction", Stage.ASKED),
     Call("eth_sendRawTransaction", Stage.ANSWERED),
     Call("eth_getTransactionReceipt", Stage.ANSWERED),
+    Call("eth_sendRawTransaction", Stage.ASKED, before=1),
+    Call("eth_sendRawTransaction", Stage.ASKED, before=2),
+    Call("eth_sendRawTransaction", Stage.ANSWERED, before=2),
+    Call("eth_getTransactionReceipt", Stage.ANSWERED, before=2),
 )
 """Where workers are killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a process is to do: work from `folder` on `journal` until told to stop, or to die."""
+    """What a process is to do: work from `folder` on `journal` until told to stop, or to die.
+
+    A transaction carries at most `batch` answers.
+    """
 
     folder: Path
     journal: Path
     role: str
     dies_at: Milestone | None
+    batch: int
 
 
 def end_with_parent(last_act: Callable[[], None] = lambda: None) -> None:
@@ -108,7 +121,13 @@ def work(orders: Orders) -> None:
             chain, deployment, account, directory=orders.folder, place=orders.journal
         ) as journal,
         Worker(
-            chain, deployment, account, ContentStore(config.store_url), journal, observer=observe
+            chain,
+            deployment,
+            account,
+            ContentStore(config.store_url),
+            journal,
+            policy=Policy(batch=orders.batch),
+            observer=observe,
         ) as worker,
     ):
         worker.run(stop)
@@ -116,12 +135,17 @@ def work(orders: Orders) -> None:
 
 @contextmanager
 def employed(
-    site: Site, journal: Path, *, role: str = "worker", dies_at: Point | None = None
+    site: Site,
+    journal: Path,
+    *,
+    role: str = "worker",
+    dies_at: Point | None = None,
+    batch: int = Policy().batch,
 ) -> Iterator[ForkServerProcess]:
     """A worker process, which is dead afterwards."""
     milestone = dies_at if isinstance(dies_at, Milestone) else None
     process = _context().Process(
-        target=work, args=(Orders(site.folder, journal, role, milestone),), daemon=True
+        target=work, args=(Orders(site.folder, journal, role, milestone, batch),), daemon=True
     )
     if isinstance(dies_at, Call):
         site.proxy.witness = _executioner(process, dies_at)
@@ -132,7 +156,7 @@ def employed(
         if process.is_alive():
             process.kill()
         process.join()
-        site.proxy.witness = lambda _method, _stage: False
+        site.proxy.witness = see_nothing
 
 
 def mine_until(site: Site, reached: Callable[[], bool], seconds: float = SECONDS) -> bool:
@@ -146,9 +170,11 @@ def mine_until(site: Site, reached: Callable[[], bool], seconds: float = SECONDS
     return False
 
 
-def _executioner(process: ForkServerProcess, point: Call) -> Callable[[str, Stage], bool]:
-    def witness(method: str, stage: Stage) -> bool:
+def _executioner(process: ForkServerProcess, point: Call) -> Witness:
+    def witness(method: str, stage: Stage, before: int | None) -> bool:
         if (method, stage) != (point.method, point.stage) or process.pid is None:
+            return False
+        if point.before not in (None, before):
             return False
         os.kill(process.pid, signal.SIGKILL)
         return True

@@ -7,7 +7,7 @@ import logging
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import StrEnum
 from http.client import HTTPConnection, HTTPException
@@ -26,11 +26,6 @@ _UPSTREAM_SECONDS: Final = 60.0
 _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER: on, and no time to linger, so that closing resets the connection."""
 
-_ERRORS: Final = {
-    Fault.RATE_LIMITED: (-32005, "too many requests per second"),
-    Fault.UNDERPRICED: (-32000, "replacement transaction underpriced"),
-}
-
 log = logging.getLogger(__name__)
 
 
@@ -41,11 +36,13 @@ class Stage(StrEnum):
     ANSWERED = "answered"
 
 
-Witness = Callable[[str, Stage], bool]
-"""Told of every call's method and stage; if it returns True, the call goes no further."""
+Witness = Callable[[str, Stage, int | None], bool]
+"""Told of every call's method, its stage, and how many of its batch are before it, None for a call
+that is alone; if it returns True, the call goes no further, nor do those behind it."""
 
 
-def _see_nothing(_method: str, _stage: Stage) -> bool:
+def see_nothing(_method: str, _stage: Stage, _before: int | None) -> bool:
+    """The witness who lets everything pass."""
     return False
 
 
@@ -60,7 +57,11 @@ class Proxy:
         retry_after: what `Fault.THROTTLED` asks for, in whole seconds.
         lag: how many blocks behind `Fault.LAGGING` is.
 
-    `witness` sees every call that no fault befalls, and can end it.
+    Each call of a batch meets a fault of its own. One that breaks the exchange finds the calls
+    before it done, and those behind it not.
+
+    `witness` sees every call on its way to the node, and back unless the exchange broke, and can
+    end it.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Proxy:
         self.delay_seconds = delay_seconds
         self.retry_after = retry_after
         self.lag = lag
-        self.witness: Witness = _see_nothing
+        self.witness: Witness = see_nothing
         self.stopping = threading.Event()
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -142,41 +143,58 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if isinstance(request, list):
-            self._forward_batch(request)
-            return
-        method = request["method"]
-        if self.proxy.witness(method, Stage.ASKED):
-            self.reset(request)
-            return
-        fault = self.proxy.plan.next(method)
-        way = _WAYS.get(fault) if fault is not None else None
-        if way is not None:
-            way(self, request)
-        elif fault in _ERRORS:
-            code, message = _ERRORS[fault]
-            self._answer(request, error={"code": code, "message": message})
-        elif fault is Fault.LAGGING:
-            self._say(self._ask_lagging(request))
+        batched = isinstance(request, list)
+        calls: list[Any] = request if batched else [request]
+        faults, broken = self._what_befalls(calls, batched)
+        replies = self._replies(calls[: len(faults)], faults)
+        answer = replies if batched else next(iter(replies), None)
+        if broken is not None:
+            _BREAKS[broken](self, answer)
+        elif any(self._sees(Stage.ANSWERED, calls, batched)):
+            self.reset(answer)
         else:
-            answer = self._ask(request)
-            if self.proxy.witness(method, Stage.ANSWERED):
-                self.reset(request)
-                return
-            if fault is not None and "result" in answer:
-                answer["result"] = self._falsified(fault, answer["result"], request)
             self._say(answer)
 
-    def _forward_batch(self, requests: list[Any]) -> None:
-        """A batch is one call, and what befalls it befalls all of it."""
-        fault = self.proxy.plan.next(requests[0]["method"] if requests else "")
-        way = _WAYS.get(fault) if fault is not None else None
-        if way is not None:
-            way(self, requests)
-        else:
-            self._say(self._ask(requests))
+    def _what_befalls(
+        self, calls: list[Any], batched: bool
+    ) -> tuple[list[Fault | None], Fault | None]:
+        """What each call meets, up to the first that breaks the exchange; and how that breaks."""
+        faults: list[Fault | None] = []
+        for call, ended in zip(calls, self._sees(Stage.ASKED, calls, batched), strict=True):
+            if ended:
+                return faults, Fault.RESET
+            fault = self.proxy.plan.next(call["method"], batched=batched)
+            if fault in _BREAKS:
+                return [*faults, None] if fault in _DONE_FIRST else faults, fault
+            faults.append(fault)
+        return faults, None
 
-    # --- ways to fail ----------------------------------------------------------------------------
+    def _sees(self, stage: Stage, calls: list[Any], batched: bool) -> Iterator[bool]:
+        for number, call in enumerate(calls):
+            yield self.proxy.witness(call["method"], stage, number if batched else None)
+
+    def _replies(self, calls: list[Any], faults: list[Fault | None]) -> list[Any]:
+        """What is said to each call; those that go on as they are reach the node together."""
+        if Fault.DELAY in faults:
+            self.proxy.stopping.wait(self.proxy.delay_seconds)
+        pairs = list(zip(calls, faults, strict=True))
+        asked = [call for call, fault in pairs if fault not in _MADE_UP]
+        given = iter(self._ask_each(asked))
+        replies = []
+        for call, fault in pairs:
+            if fault in _MADE_UP:
+                replies.append(_reply(call, **_MADE_UP[fault](self, call)))
+                continue
+            reply = next(given)
+            if fault is Fault.WRONG_ID:
+                reply["id"] = f"{reply['id']}-another"
+            elif fault is not None and "result" in reply:
+                reply["result"] = self._falsified(fault, reply["result"], call)
+            if fault is not Fault.LEFT_OUT:
+                replies.append(reply)
+        return replies[::-1] if Fault.DISORDERED in faults else replies
+
+    # --- ways to break an exchange ---------------------------------------------------------------
 
     def refuse_for_now(self, _: Any) -> None:
         self._send(503, b"no server is available", "text/plain")
@@ -202,34 +220,23 @@ class _Handler(BaseHTTPRequestHandler):
     def say_html(self, _: Any) -> None:
         self._send(200, b"<html><body><h1>Bad gateway</h1></body></html>", "text/html")
 
-    def truncate(self, request: Any) -> None:
-        body = json.dumps(self._ask(request)).encode()
+    def truncate(self, answer: Any) -> None:
+        body = json.dumps(answer).encode()
         self._send(200, body[: len(body) // 2], "application/json")
 
-    def answer_another(self, request: Any) -> None:
-        """The right answer, under the id of another request."""
-        answer = self._ask(request)
-        for each in answer if isinstance(answer, list) else [answer]:
-            each["id"] = f"{each.get('id')}-another"
-        self._say(answer)
+    # --- ways to answer without the node ---------------------------------------------------------
 
-    def say_null(self, request: Any) -> None:
-        if isinstance(request, list):
-            self._say([{"jsonrpc": "2.0", "id": each["id"], "result": None} for each in request])
-        else:
-            self._answer(request, result=None)
+    def say_null(self, _: Any) -> dict[str, Any]:
+        return {"result": None}
 
-    def lose_the_reply(self, request: Any) -> None:
-        self._ask(request)
-        self.reset(request)
+    def limit(self, _: Any) -> dict[str, Any]:
+        return _error(-32005, "too many requests per second")
 
-    def delay(self, request: Any) -> None:
-        self.proxy.stopping.wait(self.proxy.delay_seconds)
-        self._say(self._ask(request))
+    def find_underpriced(self, _: Any) -> dict[str, Any]:
+        return _error(-32000, "replacement transaction underpriced")
 
-    def swallow(self, request: Any) -> None:
-        raw = bytes.fromhex(request["params"][0][2:])
-        self._answer(request, result=f"0x{keccak(raw).hex()}")
+    def swallow(self, call: Any) -> dict[str, Any]:
+        return {"result": f"0x{keccak(bytes.fromhex(call['params'][0][2:])).hex()}"}
 
     # --- ways to lie -----------------------------------------------------------------------------
 
@@ -252,23 +259,22 @@ class _Handler(BaseHTTPRequestHandler):
                 return gone + result
         return result
 
-    def _ask_lagging(self, request: Any) -> Any:
+    def lag(self, request: Any) -> dict[str, Any]:
         """What a node says that has not seen the newest blocks."""
         newest = max(0, quantity(self._result("eth_blockNumber")) - self.proxy.lag)
         method, params = request["method"], list(request["params"])
         params = [hex(newest) if value in ("latest", "pending") else value for value in params]
         if method == "eth_blockNumber":
-            return {"jsonrpc": "2.0", "id": request["id"], "result": hex(newest)}
+            return {"result": hex(newest)}
         if method == "eth_getLogs" and "toBlock" in params[0]:
             query = params[0]
             if query["toBlock"] == "latest" or quantity(query["toBlock"]) > newest:
                 params[0] = query | {"toBlock": hex(newest)}
             if quantity(query["fromBlock"]) > newest:
-                return {"jsonrpc": "2.0", "id": request["id"], "result": []}
+                return {"result": []}
         if method == "eth_getLogs" and self._is_after(newest, params[0].get("blockHash")):
-            error = {"code": -32000, "message": "unknown block"}
-            return {"jsonrpc": "2.0", "id": request["id"], "error": error}
-        answer = self._ask(request | {"params": params})
+            return _error(-32000, "unknown block")
+        answer: dict[str, Any] = self._ask(request | {"params": params})
         found = answer.get("result")
         if isinstance(found, dict):
             number = found.get("number", found.get("blockNumber"))
@@ -283,6 +289,12 @@ class _Handler(BaseHTTPRequestHandler):
         return block is None or quantity(block["number"]) > newest
 
     # --- the node, and the client ----------------------------------------------------------------
+
+    def _ask_each(self, calls: list[Any]) -> list[Any]:
+        if len(calls) < 2:
+            return [self._ask(call) for call in calls]
+        replies = {reply["id"]: reply for reply in self._ask(calls)}
+        return [replies[call["id"]] for call in calls]
 
     def _ask(self, request: Any) -> Any:
         body = json.dumps(request).encode()
@@ -299,9 +311,6 @@ class _Handler(BaseHTTPRequestHandler):
     def _result(self, method: str, *params: Any) -> Any:
         request = {"jsonrpc": "2.0", "id": 0, "method": method, "params": params}
         return self._ask(request)["result"]
-
-    def _answer(self, request: Any, **outcome: Any) -> None:
-        self._say({"jsonrpc": "2.0", "id": request["id"]} | outcome)
 
     def _say(self, answer: Any) -> None:
         self._send(200, json.dumps(answer).encode(), "application/json")
@@ -321,16 +330,30 @@ class _Handler(BaseHTTPRequestHandler):
         log.debug(format, *args)
 
 
-_WAYS: Final[dict[Fault, Callable[[_Handler, Any], None]]] = {
+def _reply(call: Any, **outcome: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": call["id"]} | outcome
+
+
+def _error(code: int, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message}}
+
+
+_BREAKS: Final[dict[Fault | None, Callable[[_Handler, Any], None]]] = {
     Fault.UNAVAILABLE: _Handler.refuse_for_now,
     Fault.THROTTLED: _Handler.throttle,
     Fault.RESET: _Handler.reset,
     Fault.HANG: _Handler.hang,
     Fault.HTML: _Handler.say_html,
     Fault.TRUNCATED: _Handler.truncate,
-    Fault.WRONG_ID: _Handler.answer_another,
+    Fault.LOST_REPLY: _Handler.reset,
+}
+_DONE_FIRST: Final = frozenset({Fault.TRUNCATED, Fault.LOST_REPLY})
+"""Those that break the exchange after the call was done."""
+
+_MADE_UP: Final[dict[Fault | None, Callable[[_Handler, Any], dict[str, Any]]]] = {
     Fault.NULL: _Handler.say_null,
-    Fault.LOST_REPLY: _Handler.lose_the_reply,
-    Fault.DELAY: _Handler.delay,
+    Fault.RATE_LIMITED: _Handler.limit,
+    Fault.UNDERPRICED: _Handler.find_underpriced,
     Fault.SWALLOWED: _Handler.swallow,
+    Fault.LAGGING: _Handler.lag,
 }

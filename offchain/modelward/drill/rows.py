@@ -104,6 +104,14 @@ def rows(requests: int, queue: str | None = None) -> tuple[Row, ...]:
             140,
         ),
         Row(
+            "rpc-batches",
+            f"{len(endpoints.BATCHED_FAULTS)} kinds of RPC fault, at one call of a batch",
+            "no crash, no wrong value, recovers within 60 s",
+            endpoints.fail_within_batches,
+            len(endpoints.BATCHED_FAULTS),
+            10 * len(endpoints.BATCHED_FAULTS),
+        ),
+        Row(
             "reorgs",
             "mining and reorganising at random, 20 steps a run",
             "0 payments for a wrong input, 0 lost",
@@ -124,7 +132,7 @@ def rows(requests: int, queue: str | None = None) -> tuple[Row, ...]:
             "dropped, underpriced, base fee x 10, key used elsewhere, nonce gaps, lost reply",
             "mined before the deadline or given up, bump of 12.5 %",
             transactions.mishap,
-            len(transactions.MISHAPS),
+            2 * len(transactions.MISHAPS),
             25 * len(transactions.MISHAPS),
         ),
         Row(

@@ -234,6 +234,11 @@ class Site:
         self.submit(placed.raw)
         return placed
 
+    def place_many(self, random: Random, count: int, **options: Any) -> list[Placed]:
+        """Send several; they are in the next block."""
+        first = self.requester.next_nonce()
+        return [self.place(random, nonce=first + n, **options) for n in range(count)]
+
     def submit(self, raw: bytes) -> None:
         """Hand a signed transaction to the node itself."""
         self.chain.rpc("eth_sendRawTransaction", [to_hex(raw)])

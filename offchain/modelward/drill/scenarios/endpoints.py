@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
 from typing import Final
 
+from modelward.config import Policy
 from modelward.drill.audit import audit
 from modelward.drill.crew import PATIENCE, Crew, hired
-from modelward.drill.faults import RPC_FAULTS, Fault, FaultPlan
+from modelward.drill.faults import BATCH_FAULTS, RPC_FAULTS, Fault, FaultPlan
 from modelward.drill.findings import Findings
 from modelward.drill.proxy import Proxy
 from modelward.drill.site import Placed, Site
@@ -17,27 +19,46 @@ _NETWORK: Final = {"timeout": 0.3}
 _FALSE_EVENTS: Final = (Fault.DUPLICATED_LOGS, Fault.REORDERED_LOGS, Fault.REMOVED_LOGS)
 _STEPS: Final = 12
 _RATE: Final = 0.2
+_ONE_BY_ONE: Final = Policy(batch=1)
+"""Answers are not put into one transaction, and several transactions into one exchange."""
+_TOGETHER: Final = 3
+"""Requests placed in one block where transactions are to be sent in one exchange."""
+
+BATCHED_FAULTS: Final = (*RPC_FAULTS, *BATCH_FAULTS)
 
 
 def fail_once_at_every_method(site: Site, seed: int) -> Findings:
     """One kind of fault, met once by every method that an honest run used."""
     kind = RPC_FAULTS[seed % len(RPC_FAULTS)]
-    methods = _methods_used(site, seed)
-    return _fail(site, seed, dict.fromkeys(methods, kind))
+    return _fail(site, seed, dict.fromkeys(_methods_used(site, seed), (kind,)))
 
 
 def fail_once_at_one_method(site: Site, seed: int) -> Findings:
     """One kind of fault, met once by one method; the seed goes through all pairs."""
     number, index = divmod(seed, len(RPC_FAULTS))
     methods = _methods_used(site, seed)
-    return _fail(site, seed, {methods[number % len(methods)]: RPC_FAULTS[index]})
+    return _fail(site, seed, {methods[number % len(methods)]: (RPC_FAULTS[index],)})
+
+
+def fail_within_batches(site: Site, seed: int) -> Findings:
+    """One kind of fault, met by one call of a batch of every method that is called in batches."""
+    kind = BATCHED_FAULTS[seed % len(BATCHED_FAULTS)]
+    batched = sorted((+_honest_plan(site, seed, together=_TOGETHER).batched).items())
+    random = Random(seed)  # noqa: S311 - reproducible, not secret
+    faults = {
+        method: [*[None] * random.randrange(min(calls, _TOGETHER)), kind]
+        for method, calls in batched
+    }
+    return _fail(site, seed, faults, together=_TOGETHER)
 
 
 def fail_by_chance(site: Site, seed: int) -> Findings:
-    """Every call meets one of ten faults with a probability of 20 %."""
-    with site.episode(seed) as random, hired(site, network=_NETWORK) as crew:
+    """Every call meets one of ten faults with a probability of 20 %; with odd seeds transactions
+    are sent together."""
+    together = _TOGETHER if seed % 2 else 1
+    with site.episode(seed) as random, _hired(site, together) as crew:
         site.plan.by_chance(_RATE)
-        return _work(site, random, crew, kinds=RPC_FAULTS)
+        return _work(site, random, crew, kinds=RPC_FAULTS, together=together)
 
 
 def fail_by_chance_at_two(site: Site, seed: int) -> Findings:
@@ -78,27 +99,41 @@ def falsify_events(site: Site, seed: int) -> Findings:
 
 
 def _methods_used(site: Site, seed: int) -> list[str]:
-    with site.episode(seed) as random, hired(site, network=_NETWORK) as crew:
-        _trade(site, random, crew)
-        return sorted(site.plan.calls)
+    return sorted(_honest_plan(site, seed).calls)
 
 
-def _trade(site: Site, random: Random, crew: Crew) -> tuple[list[Placed], bool]:
-    """Two requests, of which the first is followed while it waits to be mined."""
-    placed = [site.place(random)]
+def _honest_plan(site: Site, seed: int, *, together: int = 1) -> FaultPlan:
+    with site.episode(seed) as random, _hired(site, together) as crew:
+        _trade(site, random, crew, together)
+        return site.plan
+
+
+@contextmanager
+def _hired(site: Site, together: int) -> Iterator[Crew]:
+    policy = Policy() if together == 1 else _ONE_BY_ONE
+    with hired(site, network=_NETWORK, policy=policy) as crew:
+        yield crew
+
+
+def _trade(site: Site, random: Random, crew: Crew, together: int) -> tuple[list[Placed], bool]:
+    """Two requests, or some `together` twice, of which the first are followed while they wait to be
+    mined."""
+    placed = site.place_many(random, together)
     site.mine()
     for _ in range(3):
         crew.step()
-    placed.append(site.place(random))
+    placed += site.place_many(random, together)
     return placed, crew.finish(restarts=False)
 
 
-def _fail(site: Site, seed: int, faults: dict[str, Fault]) -> Findings:
+def _fail(
+    site: Site, seed: int, faults: Mapping[str, Sequence[Fault | None]], *, together: int = 1
+) -> Findings:
     found = Findings()
-    with site.episode(seed) as random, hired(site, network=_NETWORK) as crew:
-        for method, fault in faults.items():
-            site.plan.schedule(method, fault)
-        placed, done = _trade(site, random, crew)
+    with site.episode(seed) as random, _hired(site, together) as crew:
+        for method, scheduled in faults.items():
+            site.plan.schedule(method, *scheduled, batched=together > 1)
+        placed, done = _trade(site, random, crew, together)
         found.demand(done, f"the worker did not recover from {faults} within {PATIENCE:g} s")
         found.demand(not site.plan.waiting, f"not all of {faults} were met")
         found.counts["faults met"] += sum(site.plan.met.values())
@@ -114,14 +149,15 @@ def _work(
     *,
     plans: Sequence[FaultPlan] = (),
     placed: Sequence[Placed] = (),
+    together: int = 1,
 ) -> Findings:
-    """Place more, mine and work in turns under the plans, the site's by default, then honestly to
-    the end."""
+    """Place more, up to so many `together`, mine and work in turns under the plans, the site's by
+    default, then honestly to the end."""
     found = Findings()
     placed = list(placed)
     for _ in range(_STEPS):
         if random.random() < 0.4:
-            placed.append(site.place(random))
+            placed += site.place_many(random, random.randint(1, together))
         if random.random() < 0.6:
             site.mine(random.randint(1, 2))
         crew.step()

@@ -13,7 +13,7 @@ from typing import Final
 from modelward.chain.events import InferenceRequested
 from modelward.drill.audit import LIFE, End, audit
 from modelward.drill.crew import hired
-from modelward.drill.faults import RPC_FAULTS, Fault
+from modelward.drill.faults import BATCH_FAULTS, RPC_FAULTS, Fault
 from modelward.drill.findings import Findings
 from modelward.drill.processes import employed
 from modelward.drill.scenarios.reorganisations import reorganise
@@ -23,6 +23,7 @@ from modelward.terms import RequestId
 CONFIRMATIONS: Final = 4
 _FAULTS: Final = (
     *RPC_FAULTS,
+    *BATCH_FAULTS,
     Fault.DELAY,
     Fault.DUPLICATED_LOGS,
     Fault.REORDERED_LOGS,
@@ -105,9 +106,7 @@ class _Soak:
             self._found.violations.append("requests were not answered in time")
 
     def _place(self, count: int) -> None:
-        first = self._site.requester.next_nonce()
-        for nonce in range(first, first + count):
-            self._placed.append(self._site.place(self._random, nonce=nonce, lifetime=86_400))
+        self._placed += self._site.place_many(self._random, count, lifetime=86_400)
 
     def _check_memory(self) -> None:
         third = len(self._memory) // 3

@@ -12,6 +12,7 @@ from modelward.chain.encoding import to_hex
 from modelward.chain.fees import Fees
 from modelward.chain.sender import Sender
 from modelward.chain.transactions import Call
+from modelward.config import Policy
 from modelward.drill.audit import audit
 from modelward.drill.crew import PATIENCE, Crew, hired
 from modelward.drill.faults import Fault
@@ -25,18 +26,27 @@ _BASE_FEE: Final = 5 * GWEI
 _BUMP: Final = (9, 8)
 """A replacement bids at least 12.5 % more."""
 
-Mishap = Callable[[Site, Crew], None]
+_SEVERAL: Final = 3
+
+Mishap = Callable[[Site, Crew, int], None]
+"""Told how many transactions are sent before the one that it happens to, in the same exchange."""
 
 
 def mishap(site: Site, seed: int) -> Findings:
-    """Two requests, and one of eight things happens to the first transaction."""
+    """One of eight things happens to a transaction: to the one that answers two requests, or, with
+    every other eight seeds, to one of three that are sent at once."""
     name, happen = list(MISHAPS.items())[seed % len(MISHAPS)]
+    several = bool(seed // len(MISHAPS) % 2)
     found = Findings()
-    with site.episode(seed) as random, hired(site) as crew:
+    policy = Policy(batch=1) if several else Policy()
+    with site.episode(seed) as random, hired(site, policy=policy) as crew:
         site.set_base_fee(_BASE_FEE)
-        placed = [site.place(random, lifetime=_LIFETIME) for _ in range(2)]
+        placed = site.place_many(random, _SEVERAL if several else 2, lifetime=_LIFETIME)
         site.mine()
-        happen(site, crew)
+        happen(site, crew, random.randrange(_SEVERAL) if several else 0)
+        at_once = site.plan.batched["eth_sendRawTransaction"]
+        found.demand(bool(at_once) or not several, "no transactions were sent at once")
+        found.counts["sent at once"] += at_once
         done = crew.finish(restarts=False)
         found.demand(done, f"{name}: the worker did not come to an end within {PATIENCE:g} s")
         late = [each.id for each in placed if site.chain.head().timestamp > each.request.deadline]
@@ -67,23 +77,21 @@ def _check_bumps(signed: list[SignedAnswer], found: Findings) -> None:
             found.counts["replacements"] += 1
 
 
-def _drop(site: Site, crew: Crew) -> None:
+def _drop(site: Site, crew: Crew, before: int) -> None:
     crew.step()
-    for signed in crew.journal.transactions(TransactionState.SENT):
-        site.chain.rpc("anvil_dropTransaction", [to_hex(signed.hash)])
+    dropped = crew.journal.transactions(TransactionState.SENT)[before]
+    site.chain.rpc("anvil_dropTransaction", [to_hex(dropped.hash)])
 
 
-def _swallow(site: Site, crew: Crew) -> None:
-    site.plan.schedule("eth_sendRawTransaction", Fault.SWALLOWED)
-    crew.step()
+def _swallow(site: Site, crew: Crew, before: int) -> None:
+    _fail_to_send(site, crew, before, Fault.SWALLOWED)
 
 
-def _underprice(site: Site, crew: Crew) -> None:
-    site.plan.schedule("eth_sendRawTransaction", Fault.UNDERPRICED)
-    crew.step()
+def _underprice(site: Site, crew: Crew, before: int) -> None:
+    _fail_to_send(site, crew, before, Fault.UNDERPRICED)
 
 
-def _raise_the_base_fee(site: Site, crew: Crew) -> None:
+def _raise_the_base_fee(site: Site, crew: Crew, _: int) -> None:
     """Ten times what the transactions were signed under, for as long as they wait."""
     crew.step()
     for _ in range(30):
@@ -94,26 +102,30 @@ def _raise_the_base_fee(site: Site, crew: Crew) -> None:
             break
 
 
-def _use_the_key(site: Site, crew: Crew) -> None:
+def _use_the_key(site: Site, crew: Crew, before: int) -> None:
     """Somebody else with the key takes the nonce, for a higher fee."""
     crew.step()
-    _send_elsewhere(site, crew, ahead=0, mined=True)
+    _send_elsewhere(site, crew, ahead=before, mined=True)
 
 
-def _leave_a_gap_above(site: Site, crew: Crew) -> None:
-    _send_elsewhere(site, crew, ahead=2)
+def _leave_a_gap_above(site: Site, crew: Crew, before: int) -> None:
+    _send_elsewhere(site, crew, ahead=before + 2)
     crew.step()
 
 
-def _leave_a_gap_below(site: Site, crew: Crew) -> None:
+def _leave_a_gap_below(site: Site, crew: Crew, _: int) -> None:
     """The worker queues behind a transaction that then disappears."""
     vanishing = _send_elsewhere(site, crew, ahead=0)
     crew.step()
     site.chain.rpc("anvil_dropTransaction", [to_hex(vanishing)])
 
 
-def _lose_the_reply(site: Site, crew: Crew) -> None:
-    site.plan.schedule("eth_sendRawTransaction", *[Fault.LOST_REPLY] * 2)
+def _lose_the_reply(site: Site, crew: Crew, before: int) -> None:
+    _fail_to_send(site, crew, before, *[Fault.LOST_REPLY] * 2)
+
+
+def _fail_to_send(site: Site, crew: Crew, before: int, *faults: Fault) -> None:
+    site.plan.schedule("eth_sendRawTransaction", *[None] * before, *faults)
     crew.step()
 
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
 
 
 def depth(document: str) -> int:
     """How deeply the JSON in `document` is nested; brackets in strings do not count."""
+    escapes = "\\" in document
+    outside = _STRING.split(document) if escapes else document.split('"')[::2]
     deepest = level = 0
-    for match in _STRUCTURE.finditer(document):
-        match document[match.start()]:
-            case "[" | "{":
-                level += 1
-                deepest = max(deepest, level)
-            case "]" | "}":
-                level -= 1
+    for bracket in _BRACKET.findall("".join(outside)):
+        if bracket in "[{":
+            level += 1
+            deepest = max(deepest, level)
+        else:
+            level -= 1
     return deepest

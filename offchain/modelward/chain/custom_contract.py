@@ -8,7 +8,6 @@ from modelward.chain.abi import ContractAbi
 from modelward.chain.connection import Chain
 from modelward.chain.contracts import Contract
 from modelward.chain.encoding import to_address
-from modelward.chain.events import event_values
 from modelward.chain.reverts import learn_errors
 from modelward.chain.sender import Sender
 from modelward.chain.transactions import Call, Receipt
@@ -39,9 +38,9 @@ class CustomContract(Contract):
     def said(self, receipt: Receipt, event: str) -> tuple[dict[str, Any], ...]:
         """The contract's events of that name in a transaction: values by their Solidity names."""
         return tuple(
-            event_values(entry["inputs"], log)
+            layout.values(log.topics, log.data)
             for log in receipt.logs
             if log.address == self.address and log.topics
-            for entry in [self.abi.events.get(log.topics[0])]
-            if entry is not None and entry["name"] == event
+            for layout in [self.abi.event(log.topics[0])]
+            if layout is not None and layout.name == event
         )

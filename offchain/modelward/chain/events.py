@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from modelward.chain.abi import Undecodable, contract_abi, decode, snake_case
+from modelward.chain.abi import contract_abi, snake_case
 from modelward.chain.log import Log
 from modelward.terms import (
     Address,
@@ -453,12 +451,9 @@ def decode_event(contract: str, log: Log) -> Event | None:
     `contract` is the name of the contract at the log's address. Who emits through our code only
     emits well-formed logs, so anything else is `Undecodable`: the address is not that contract's.
     """
-    if not log.topics:
-        return None
-    abi = contract_abi(contract)
-    entry = abi.events.get(log.topics[0])
-    cls = _CLASSES.get((contract, entry["name"])) if entry else None
-    if entry is None or cls is None:
+    layout = contract_abi(contract).event(log.topics[0]) if log.topics else None
+    cls = _CLASSES.get((contract, layout.name)) if layout else None
+    if layout is None or cls is None:
         return None
     return cls(
         contract=log.address,
@@ -468,23 +463,6 @@ def decode_event(contract: str, log: Log) -> Event | None:
         log_index=log.log_index,
         **{
             _RENAMED.get(name, snake_case(name)): value
-            for name, value in event_values(entry["inputs"], log).items()
+            for name, value in layout.values(log.topics, log.data).items()
         },
     )
-
-
-def event_values(inputs: Sequence[Any], log: Log) -> dict[str, Any]:
-    """What a log of an event with these inputs says, by their Solidity names.
-
-    Raises `Undecodable`.
-    """
-    indexed = [part for part in inputs if part["indexed"]]
-    plain = [part for part in inputs if not part["indexed"]]
-    if len(log.topics) != len(indexed) + 1:
-        raise Undecodable(f"{len(log.topics)} topics, not {len(indexed) + 1}")
-    values = {
-        part["name"]: decode([part], topic)[0]
-        for part, topic in zip(indexed, log.topics[1:], strict=True)
-    }
-    values |= dict(zip((part["name"] for part in plain), decode(plain, log.data), strict=True))
-    return values

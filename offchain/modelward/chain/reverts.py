@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
-from modelward.chain.abi import ContractAbi, Undecodable, contract_abi, decode
+from modelward.chain.abi import ContractAbi, Layout, Undecodable, contract_abi
 from modelward.errors import AccessDenied, ContractRefused
 from modelward.solidity import artifact_names
 from modelward.terms import NEVER, Access, Right, format_amount
@@ -147,6 +147,8 @@ _RIGHTS = {
 }
 _ERROR = bytes.fromhex("08c379a0")
 _PANIC = bytes.fromhex("4e487b71")
+_REASON = Layout([{"name": "", "type": "string"}])
+_CODE = Layout([{"name": "", "type": "uint256"}])
 _REVERT_CODES = frozenset({3, -32015})
 
 
@@ -164,12 +166,12 @@ def refusal_of(data: bytes) -> ContractRefused:
     selector, body = data[:4], data[4:]
     try:
         if selector == _ERROR:
-            (reason,) = decode([{"name": "", "type": "string"}], body)
+            (reason,) = _REASON.decode(body)
             return ContractRefused(
                 f"The contract refused: {reason}.", error="Error", arguments={"message": reason}
             )
         if selector == _PANIC:
-            (code,) = decode([{"name": "", "type": "uint256"}], body)
+            (code,) = _CODE.decode(body)
             meaning = PANICS.get(code, "a defect")
             return ContractRefused(
                 f"The contract stopped at a defect of its own: {meaning} (panic {code:#04x}).",
@@ -180,7 +182,7 @@ def refusal_of(data: bytes) -> ContractRefused:
         if known is not None:
             contract, entry = known
             names = [part["name"] for part in entry["inputs"]]
-            arguments = dict(zip(names, decode(entry["inputs"], body), strict=True))
+            arguments = dict(zip(names, Layout(entry["inputs"]).decode(body), strict=True))
             ours = contract is None or contract in artifact_names()
             kind = AccessDenied if ours and entry["name"] == "AccessDenied" else ContractRefused
             return kind(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from eth_abi.abi import decode, encode
-from eth_utils.address import to_checksum_address
-
+from modelward.abi_codec import decode, encode
 from modelward.commitments import offer_fields, request_fields
 from modelward.terms import Address, ModelId, Offer, Request, VersionId
 
@@ -28,12 +26,12 @@ def decode_offer(data: bytes) -> Offer:
     return Offer(
         model_id=ModelId(model_id),
         version_id=VersionId(version_id),
-        owner=_address(owner),
-        payee=_address(payee),
+        owner=Address(owner),
+        payee=Address(payee),
         payee_bps=payee_bps,
-        token=_address(token),
+        token=Address(token),
         fee=fee,
-        verifier=_address(verifier),
+        verifier=Address(verifier),
     )
 
 
@@ -48,17 +46,12 @@ def decode_request(data: bytes) -> Request:
     requester, payer, query = decode(REQUEST_ABI, data)
     worker, input_hash, reply_key, deadline, callback_gas, flags = query
     return Request(
-        requester=_address(requester),
-        payer=_address(payer),
-        worker=_address(worker),
+        requester=Address(requester),
+        payer=Address(payer),
+        worker=Address(worker),
         input_hash=input_hash,
         reply_key=reply_key,
         deadline=deadline,
         callback_gas=callback_gas,
         flags=flags,
     )
-
-
-@lru_cache(maxsize=8_192)
-def _address(text: str) -> Address:
-    return Address(to_checksum_address(text))

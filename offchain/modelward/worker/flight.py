@@ -47,7 +47,7 @@ MAX_BUMPS = 3
 _FILLER_GAS = 60_000
 """Gas for a transfer to itself whose need the node does not tell: an account may have code."""
 
-_ACCOUNTED_AT_ONCE = 64
+_ACCOUNTED_AT_ONCE = 256
 """Receipts asked for in one go only to learn what transactions cost."""
 
 _log = logging.getLogger(__name__)

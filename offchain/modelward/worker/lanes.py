@@ -23,7 +23,7 @@ from modelward.models.sandbox import Death, Sandbox
 from modelward.terms import RequestId, VersionId
 from modelward.worker.execution import Execution, Outcome, Postponed
 
-MOST_IN_A_BATCH = 64
+MOST_IN_A_BATCH = 256
 _FIRST_BATCH = 8
 _BATCH_SECONDS = 2.0
 """What a batch may take, judged by the one before; a longer one holds up others in its lane."""

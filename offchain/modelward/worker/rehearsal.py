@@ -24,7 +24,7 @@ from modelward.journal import Fulfilment, Job
 from modelward.terms import ZERO_ADDRESS, Offer, Outcome, RequestId
 from modelward.worker.taking import Takers
 
-AT_ONCE = 64
+AT_ONCE = 128
 """Answers in one dry run."""
 
 _GAS_PER_TOKEN = 10

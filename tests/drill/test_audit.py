@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-
-import pytest
 
 from modelward.chain.accounts import Account
 from modelward.chain.encoding import to_hex
 from modelward.chain.sender import Sender
 from modelward.drill.audit import audit
-from modelward.drill.crew import Crew, hired
-from modelward.drill.site import Site, open_site
 from modelward.journal import Checkpoint, Ending, Placement, State, TransactionState
 from modelward.terms import frame_clear_output
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    with open_site() as opened:
-        yield opened
-
-
-@pytest.fixture
-def random(site):
-    with site.episode(11) as random:
-        yield random
-
-
-@pytest.fixture
-def crew(site, random) -> Iterator[Crew]:
-    with hired(site) as crew:
-        yield crew
 
 
 def violations(site, placed, crew, **options):

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.drill.unit_rows import UNIT_ROWS
@@ -19,11 +20,26 @@ from tests.planted_worker.bugs import CODE, ROOT, PlantedBug, copy_of_the_code, 
 
 SECONDS = 900
 AT_ONCE = 2
+WIDTH = 240
 _DRILL = ("--json", "--fail-fast", "--lanes", "2")
 
 
-def found(bug: PlantedBug) -> str | None:
-    """What the row says of the bug; None if nothing."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the row says of a bug, None if nothing, and how long that took in seconds."""
+
+    words: str | None
+    seconds: float
+
+
+def verdict(bug: PlantedBug) -> Verdict:
+    """Plant it, and run its row."""
+    started = time.monotonic()
+    words = _found(bug)
+    return Verdict(words, time.monotonic() - started)
+
+
+def _found(bug: PlantedBug) -> str | None:
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         tree = copy_of_the_code(Path(folder))
         bug.plant(tree)
@@ -63,9 +79,10 @@ def main() -> None:
     bugs = [bug for bug in planted_bugs() if only in bug.name]
     missed = 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for bug, words in zip(bugs, pool.map(found, bugs), strict=True):
-            missed += words is None
-            print(f"{bug.row:13}{bug.name:52}{words or 'NOT FOUND'}"[:200], flush=True)
+        for bug, said in zip(bugs, pool.map(verdict, bugs), strict=True):
+            missed += said.words is None
+            line = f"{bug.row:13}{bug.name:52}{said.seconds:4.0f} s  {said.words or 'NOT FOUND'}"
+            print(line[:WIDTH], flush=True)
     seconds = time.monotonic() - started
     print(f"{len(bugs) - missed} of {len(bugs)} planted bugs were found in {seconds:,.0f} s.")
     if missed:

@@ -13,7 +13,7 @@ from modelward.chain.accounts import Account
 from modelward.chain.connection import Chain
 from modelward.drill.site import Site
 from modelward.errors import JournalUnavailable, ReorganisedTooDeep, Unavailable
-from modelward.journal import Journal, State
+from modelward.journal import Job, Journal, State
 from modelward.terms import RequestId
 from modelward.worker import Milestone, Report, Worker, open_journal
 
@@ -118,6 +118,18 @@ class Crew:
                 time.sleep(0.02)
         return False
 
+    @property
+    def left(self) -> str:
+        """What is unfinished, in words: each request's state, and its reason if there is one."""
+        jobs = filter(None, map(self.journal.job, self._unfinished()))
+        words = [f"request {job.request_id.hex()[:8]} {_standing(job)}" for job in jobs]
+        return "; ".join(words) or "no request was left, and it did not come to rest"
+
+    @property
+    def without_end(self) -> str:
+        """What to say when `finish` did not succeed."""
+        return f"the worker did not come to an end within {PATIENCE:g} s: {self.left}"
+
     def _unfinished(self) -> list[RequestId]:
         return self.journal.job_ids(*_UNFINISHED)
 
@@ -139,6 +151,10 @@ class Crew:
         if milestone is self._dies_at:
             self._dies_at = None
             raise Killed
+
+
+def _standing(job: Job) -> str:
+    return f"is {job.state} ({job.reason})" if job.reason else f"is {job.state}"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Final
 
 from modelward.config import Policy
 from modelward.drill.audit import audit
-from modelward.drill.crew import PATIENCE, Crew, hired
+from modelward.drill.crew import Crew, hired
 from modelward.drill.faults import BATCH_FAULTS, RPC_FAULTS, Fault, FaultPlan
 from modelward.drill.findings import Findings
 from modelward.drill.proxy import Proxy
@@ -75,7 +75,8 @@ def fail_by_chance_at_two(site: Site, seed: int) -> Findings:
             crew.step()
             plan.by_chance(1.0)
             placed.append(site.place(random))
-            found.demand(crew.finish(restarts=False), f"no work with endpoint {number + 1} down")
+            done = crew.finish(restarts=False)
+            found.demand(done, f"with endpoint {number + 1} down {crew.without_end}")
             plan.clear()
         for plan in plans:
             plan.by_chance(_RATE)
@@ -134,7 +135,7 @@ def _fail(
         for method, scheduled in faults.items():
             site.plan.schedule(method, *scheduled, batched=together > 1)
         placed, done = _trade(site, random, crew, together)
-        found.demand(done, f"the worker did not recover from {faults} within {PATIENCE:g} s")
+        found.demand(done, f"after {faults} {crew.without_end}")
         found.demand(not site.plan.waiting, f"not all of {faults} were met")
         found.counts["faults met"] += sum(site.plan.met.values())
         found.add(audit(site, placed, [crew.journal]))
@@ -169,6 +170,6 @@ def _work(
         )
         plan.clear()
     done = crew.finish(restarts=False)
-    found.demand(done, f"the worker did not recover within {PATIENCE:g} s")
+    found.demand(done, crew.without_end)
     found.add(audit(site, placed, [crew.journal]))
     return found

@@ -30,7 +30,7 @@ def reorganise_at_random(site: Site, seed: int) -> Findings:
             for _ in range(STEPS):
                 story.take_a_step(deepest=confirmations - 1)
             found = Findings()
-            found.demand(crew.finish(), "the worker did not come to an end within 60 s")
+            found.demand(crew.finish(), crew.without_end)
             found.add(audit(site, story.placed, [crew.journal]))
             found.counts.update(reorganisations=story.reorganisations, deaths=crew.deaths)
             return found
@@ -73,7 +73,7 @@ def reorganise_too_deep(site: Site, seed: int) -> Findings:
     with site.episode(seed) as random, hired(site) as crew:
         answered = site.place(random)
         site.mine()
-        found.demand(crew.finish(), "the worker did not come to an end within 60 s")
+        found.demand(crew.finish(), crew.without_end)
         while crew.journal.checkpoints()[-1].number <= site.first_block:
             site.mine()
             crew.step()

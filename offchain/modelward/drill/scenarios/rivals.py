@@ -65,7 +65,8 @@ def _work(site: Site, random: Random, first: Crew, second: Crew) -> Findings:
     done = False
     while not done and time.monotonic() < give_up:
         done = all(each.finish(seconds=5.0) for each in (first, second, first))
-    found.demand(done, f"the workers did not come to an end within {PATIENCE:g} s")
+    left = f"the first: {first.left}; the second: {second.left}"
+    found.demand(done, f"the workers did not come to an end within {PATIENCE:g} s: {left}")
     found.add(audit(site, placed, [first.journal, second.journal]))
     return found
 

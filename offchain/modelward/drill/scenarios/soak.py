@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -34,7 +34,9 @@ _FAULTS: Final = (
 _RATE: Final = 0.2
 _OPEN_AT_ONCE: Final = 512
 _AT_ONCE: Final = 32
-"""Most requests placed between two blocks."""
+"""Most requests placed between two blocks, in a soak of many."""
+_BLOCKS: Final = 40
+"""Least number of blocks with requests in them, as far as there are as many requests."""
 _DEATHS: Final = 3
 _SECONDS: Final = 300.0
 _SECONDS_A_REQUEST: Final = 1.0
@@ -71,21 +73,24 @@ class _Soak:
         with hired(site, "soak", network={"confirmations": CONFIRMATIONS}) as crew:
             third = self._requests // 3
             for death in range(1, _DEATHS + 1):
-                self._work_until(third * death // _DEATHS, give_up)
-            self._work_until(self._requests, give_up, to_the_end=True)
+                self._work_until(third * death // _DEATHS, give_up, placing=third)
+            self._work_until(self._requests, give_up, placing=self._requests, to_the_end=True)
             site.plan.clear()
             found.counts["faults met"] = sum(site.plan.met.values())
-            found.demand(crew.finish(), "the worker did not come to an end within 60 s")
+            found.demand(crew.finish(), crew.without_end)
             found.add(audit(site, self._placed, [crew.journal]))
         self._check_memory()
         return found
 
-    def _work_until(self, requests: int, give_up: float, *, to_the_end: bool = False) -> None:
-        """Employ a worker until so many requests have ended, and kill it.
+    def _work_until(
+        self, requests: int, give_up: float, *, placing: int, to_the_end: bool = False
+    ) -> None:
+        """Employ a worker until so many requests have ended, of some that are placed, and kill it.
 
         What it was at is left to the next one, unless it works `to_the_end`.
         """
         site, random = self._site, self._random
+        at_once = max(1, min(_AT_ONCE, self._requests // _BLOCKS))
         with ExitStack() as stack:
             process = stack.enter_context(employed(site, self._journal))
             while time.monotonic() < give_up:
@@ -93,15 +98,17 @@ class _Soak:
                 standing.look()
                 if standing.ended >= requests and not (to_the_end and standing.open):
                     return
-                self._place(min(random.randint(1, _AT_ONCE), standing.room(self._requests)))
+                self._place(min(random.randint(1, at_once), standing.room(placing)))
                 site.mine(random.randint(1, 2))
                 if random.random() < 0.05:
                     reorganise(site, random, self._placed, random.randint(1, CONFIRMATIONS - 1))
-                if to_the_end:
-                    self._memory.append(_memory_of(process.pid or 0))
-                if not process.is_alive():
+                memory = _memory_of(process.pid or 0)
+                if memory is None:
+                    process.join()
                     self._found.violations.append(f"a worker ended with {process.exitcode}")
                     return
+                if to_the_end:
+                    self._memory.append(memory)
                 time.sleep(0.1)
             self._found.violations.append("requests were not answered in time")
 
@@ -155,9 +162,10 @@ class _Standing:
         return ended
 
 
-def _memory_of(process_id: int) -> int:
-    """Resident bytes of a process."""
-    for line in Path(f"/proc/{process_id}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) << 10
-    return 0
+def _memory_of(process_id: int) -> int | None:
+    """Resident bytes of a process, None once it has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for line in Path(f"/proc/{process_id}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) << 10
+    return None

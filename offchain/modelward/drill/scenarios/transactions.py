@@ -14,7 +14,7 @@ from modelward.chain.sender import Sender
 from modelward.chain.transactions import Call
 from modelward.config import Policy
 from modelward.drill.audit import audit
-from modelward.drill.crew import PATIENCE, Crew, hired
+from modelward.drill.crew import Crew, hired
 from modelward.drill.faults import Fault
 from modelward.drill.findings import Findings
 from modelward.drill.site import Site
@@ -48,7 +48,7 @@ def mishap(site: Site, seed: int) -> Findings:
         found.demand(bool(at_once) or not several, "no transactions were sent at once")
         found.counts["sent at once"] += at_once
         done = crew.finish(restarts=False)
-        found.demand(done, f"{name}: the worker did not come to an end within {PATIENCE:g} s")
+        found.demand(done, f"{name}: {crew.without_end}")
         late = [each.id for each in placed if site.chain.head().timestamp > each.request.deadline]
         found.add(audit(site, placed, [crew.journal], unanswered=late))
         signed = crew.journal.transactions(*TransactionState)

@@ -50,7 +50,7 @@ _PREDICTING: Final = b"modelward.models.sandbox_process"
 
 
 def measure(
-    *, requests: int = 512, anvil: Path | None = None, tell: Callable[[str], None] | None = None
+    *, requests: int = 1_024, anvil: Path | None = None, tell: Callable[[str], None] | None = None
 ) -> dict[str, Any]:
     """Figures by name; rates per second, CPU in milliseconds a request, latencies in blocks.
 
@@ -79,14 +79,14 @@ def measure(
 
 def _bare_rate(site: Site, count: int) -> float:
     """Empty transactions signed and sent in a second, one after the other."""
-    with site.episode(0), _mining(site, _BLOCK_SECONDS):
+    with site.episode(0), _mining(site, _BLOCK_SECONDS) as blocks:
         sender = Sender(site.chain, Account.development("spare"))
         first, fees = sender.nonce(), Fees(max_fee=100 * GWEI, tip=GWEI)
         call = Call(to=sender.address, data=b"")
         started = time.perf_counter()
         for nonce in range(first, first + count):
             sender.broadcast(sender.sign(call, gas=21_000, nonce=nonce, fees=fees))
-        _wait_for(lambda: sender.nonce() == first + count)
+        blocks.wait_for(lambda: sender.nonce() == first + count)
         return round(count / (time.perf_counter() - started), 1)
 
 
@@ -94,16 +94,16 @@ def _sustained(site: Site, count: int, *, batch: int) -> dict[str, Any]:
     """Answer a backlog of requests: rate, CPU and gas."""
     with site.episode(batch) as random, _engaged(site, batch) as engaged:
         meter = engaged.meter
-        with _mining(site, _BLOCK_SECONDS), engaged.at_work():
+        with _mining(site, _BLOCK_SECONDS) as blocks, engaged.at_work():
             warm = _placed(site, random, _WARM_UP)
-            engaged.wait_for(site, warm)
+            engaged.wait_for(site, warm, blocks)
         placed = _placed(site, random, count)
-        with _mining(site, _BLOCK_SECONDS):
+        with _mining(site, _BLOCK_SECONDS) as blocks:
             before = engaged.spent()
             meter.reset()
             started = time.perf_counter()
             with engaged.at_work():
-                engaged.wait_for(site, placed)
+                engaged.wait_for(site, placed, blocks)
                 seconds = time.perf_counter() - started
                 spent = engaged.spent()
             here, lanes, apart = (
@@ -122,21 +122,21 @@ def _sustained(site: Site, count: int, *, batch: int) -> dict[str, Any]:
 def _latency(site: Site, count: int) -> dict[str, Any]:
     """Blocks from a request's to its answer's, under light load."""
     with site.episode(7) as random, _engaged(site, 1) as engaged:
-        with _mining(site, _LATENCY_BLOCK_SECONDS), engaged.at_work():
+        with _mining(site, _LATENCY_BLOCK_SECONDS) as blocks, engaged.at_work():
             placed = _placed_now_and_then(site, random, count)
-            engaged.wait_for(site, placed)
+            engaged.wait_for(site, placed, blocks)
         asked = {
             event.request_id: event.block_number for event in _events(site, InferenceRequested)
         }
-        blocks = sorted(
+        waited = sorted(
             event.block_number - asked[event.request_id]
             for event in _events(site, InferenceFulfilled)
         )
     return {
-        "requests": len(blocks),
+        "requests": len(waited),
         "block_seconds": _LATENCY_BLOCK_SECONDS,
-        "p50_blocks": blocks[len(blocks) // 2],
-        "p99_blocks": blocks[min(len(blocks) - 1, len(blocks) * 99 // 100)],
+        "p50_blocks": waited[len(waited) // 2],
+        "p99_blocks": waited[min(len(waited) - 1, len(waited) * 99 // 100)],
     }
 
 
@@ -242,11 +242,11 @@ class _Engaged:
             stop.set()
             thread.join()
 
-    def wait_for(self, site: Site, placed: Sequence[Placed]) -> None:
+    def wait_for(self, site: Site, placed: Sequence[Placed], blocks: _Blocks) -> None:
         """Wait until blocks hold an answer to all of these, by what the worker has earned."""
         self.due += sum(each.offer.worker_share for each in placed)
         escrow, account = site.deployment.escrow, self.journal.identity.account
-        _wait_for(lambda: escrow.credit_of(account) >= self.due, 60.0 + len(placed))
+        blocks.wait_for(lambda: escrow.credit_of(account) >= self.due, 60.0 + len(placed))
 
     def spent(self) -> tuple[float, float, float]:
         """CPU seconds so far: of this process, of the lanes in it, and of those that predict."""
@@ -291,19 +291,46 @@ def _placed_now_and_then(site: Site, random: Random, count: int) -> list[Placed]
     return placed
 
 
+class _Blocks:
+    """The blocks that are being mined, to wait for what they bring."""
+
+    def __init__(self) -> None:
+        self._mined = threading.Condition()
+
+    def came(self) -> None:
+        """A block was mined."""
+        with self._mined:
+            self._mined.notify_all()
+
+    def wait_for(self, reached: Callable[[], bool], seconds: float = 120.0) -> None:
+        """Look after each block whether the chain came to where it is expected.
+
+        Raises `CheckFailed`.
+        """
+        give_up = time.monotonic() + seconds
+        while not reached():
+            if time.monotonic() > give_up:
+                raise CheckFailed(
+                    f"The chain did not come to where it was expected in {seconds:g} s."
+                )
+            with self._mined:
+                self._mined.wait(1.0)
+
+
 @contextmanager
-def _mining(site: Site, seconds: float) -> Iterator[None]:
+def _mining(site: Site, seconds: float) -> Iterator[_Blocks]:
     """A block every so many seconds."""
-    stop = threading.Event()
+    stop, blocks = threading.Event(), _Blocks()
 
     def mine() -> None:
         while not stop.wait(seconds):
             site.mine()
+            blocks.came()
 
     thread = threading.Thread(target=mine)
     thread.start()
     try:
-        yield
+        yield blocks
     finally:
         stop.set()
         thread.join()
@@ -329,14 +356,6 @@ def _require_right(site: Site, placed: Sequence[Placed], engaged: _Engaged) -> N
     found = audit(site, placed, [engaged.journal])
     if found.violations:
         raise CheckFailed(f"What was measured is wrong: {found.violations[0]}.")
-
-
-def _wait_for(reached: Callable[[], bool], seconds: float = 120.0) -> None:
-    give_up = time.monotonic() + seconds
-    while not reached():
-        if time.monotonic() > give_up:
-            raise CheckFailed(f"The chain did not come to where it was expected in {seconds:g} s.")
-        time.sleep(0.05)
 
 
 def _predicting_cpu() -> float:

@@ -26,6 +26,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from modelward.errors import ConfigurationError, JournalUnavailable
 
 _BUSY_SECONDS = 5
+_READS = "modelward_reads"
 _MIGRATION_LOCK = 0x6D6F64656C77  # any number nobody else in the database uses
 _POSTGRES_OPTIONS = (
     "synchronous_commit=on",
@@ -80,6 +81,12 @@ def open_engine(place: Place) -> Engine:
     return _open_postgres(place) if place.file is None else _open_sqlite(place)
 
 
+def reading(engine: Engine) -> Engine:
+    """The same engine for those who only read: they see one state of the database, and wait for
+    nobody who writes."""
+    return engine.execution_options(**{_READS: True})
+
+
 def clock(engine: Engine) -> ColumnElement[float]:
     """The database's own clock, in Unix seconds: the same for all who share it."""
     if engine.dialect.name == "postgresql":
@@ -123,7 +130,8 @@ def _open_sqlite(place: Place) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads = connection.get_execution_options().get(_READS)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from sqlalchemy import ColumnElement, LargeBinary, func
+
 from modelward.abi_codec import decode, encode
 from modelward.commitments import offer_fields, request_fields
 from modelward.terms import Address, ModelId, Offer, Request, VersionId
@@ -33,6 +35,11 @@ def decode_offer(data: bytes) -> Offer:
         fee=fee,
         verifier=Address(verifier),
     )
+
+
+def version_in(offer: ColumnElement[bytes]) -> ColumnElement[bytes]:
+    """The version's id in a column of offers, as the database cuts it out."""
+    return func.substr(offer, 33, 32, type_=LargeBinary)
 
 
 def encode_request(request: Request) -> bytes:

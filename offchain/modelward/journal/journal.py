@@ -31,8 +31,14 @@ from sqlalchemy import (
 
 from modelward.errors import JournalUnavailable, ReorganisedTooDeep, Superseded
 from modelward.journal import schema
-from modelward.journal.database import clock, locate, open_engine, unavailable_on_failure
-from modelward.journal.encoding import decode_offer, decode_request, encode_offer, encode_request
+from modelward.journal.database import clock, locate, open_engine, reading, unavailable_on_failure
+from modelward.journal.encoding import (
+    decode_offer,
+    decode_request,
+    encode_offer,
+    encode_request,
+    version_in,
+)
 from modelward.journal.leases import LEASE_SECONDS, Heartbeat, Lease, new_instance
 from modelward.journal.lock import JournalLock
 from modelward.journal.migrations import migrate
@@ -142,6 +148,7 @@ class Journal:
             self._lock = JournalLock(self.place.file.with_name(self.place.file.name + ".lock"))
         try:
             self._engine: Engine = open_engine(self.place)
+            self._reader = reading(self._engine)
             self._now = clock(self._engine)
             if beside:
                 return
@@ -291,19 +298,21 @@ class Journal:
     def queue(self, *states: State) -> dict[RequestId, VersionId]:
         """What `job_ids` gives, each with the model version that it pins."""
         query = (
-            select(_jobs.request_id, _jobs.offer)
+            select(_jobs.request_id, version_in(_jobs.offer))
             .where(self._here(_jobs), _jobs.state.in_(states), _jobs.on_chain, self._workable())
             .order_by(_jobs.deadline, _jobs.request_id)
         )
         with self._reading() as connection:
             return {
-                RequestId(row.request_id): decode_offer(row.offer).version_id
-                for row in connection.execute(query)
+                RequestId(request_id): VersionId(version_id)
+                for request_id, version_id in connection.execute(query)
             }
 
     def jobs_among(self, request_ids: Sequence[RequestId]) -> list[Job]:
         """The jobs of these requests, in their order; those the journal does not know are left
         out."""
+        if not request_ids:
+            return []
         found: dict[bytes, Job] = {}
         with self._reading() as connection:
             for some in _portions(request_ids):
@@ -433,6 +442,16 @@ class Journal:
     def bids_in_flight(self) -> list[SignedAnswer]:
         """As `transactions` gives those in flight, without the bytes, which are long."""
         return self._transactions(_transactions.state.in_(PENDING), whole=False)
+
+    def count_in_flight(self) -> Counter[TransactionState]:
+        """How many of the account's transactions in flight are in which state."""
+        query = (
+            select(_transactions.state, func.count())
+            .where(self._ours(), _transactions.state.in_(PENDING))
+            .group_by(_transactions.state)
+        )
+        with self._reading() as connection:
+            return Counter({TransactionState(s): n for s, n in connection.execute(query)})
 
     # --- sharing the work ------------------------------------------------------------------------
 
@@ -1571,7 +1590,7 @@ class Journal:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with unavailable_on_failure(self.place), self._engine.connect() as connection:
+        with unavailable_on_failure(self.place), self._reader.connect() as connection:
             yield connection
 
     @contextmanager

@@ -9,7 +9,9 @@ it is known what became of them.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+import math
+import time
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,6 +48,9 @@ MAX_BUMPS = 3
 
 _FILLER_GAS = 60_000
 """Gas for a transfer to itself whose need the node does not tell: an account may have code."""
+
+_POOL_SEEN_SECONDS = 2.0
+"""How long the pool need not be looked through, unless it lacks a nonce."""
 
 _ACCOUNTED_AT_ONCE = 256
 """Receipts asked for in one go only to learn what transactions cost."""
@@ -101,17 +106,18 @@ class Flight:
         self._observe = observe
         self._last_head: bytes | None = None
         self._mined = 0
+        self._pool_seen = -math.inf
 
     # --- sending ---------------------------------------------------------------------------------
 
     def room(self) -> int:
         """How many more transactions may be in flight; none while one has not been accepted."""
-        return self._room_beside(self._journal.bids_in_flight())
+        return self._room_beside(self._journal.count_in_flight())
 
-    def _room_beside(self, pending: Sequence[SignedAnswer]) -> int:
-        if any(each.state is TransactionState.SIGNED for each in pending):
+    def _room_beside(self, pending: Counter[TransactionState]) -> int:
+        if pending[TransactionState.SIGNED]:
             return 0
-        return max(0, self._policy.window - len(pending))
+        return max(0, self._policy.window - pending.total())
 
     def runway(self, head: Block) -> Runway:
         """What there is for the next transactions.
@@ -119,7 +125,7 @@ class Flight:
         Raises `RpcUnavailable` or `RpcError`.
         """
         pending = self._journal.bids_in_flight()
-        room = self._room_beside(pending)
+        room = self._room_beside(Counter(each.state for each in pending))
         if not room:
             return Runway(head, 0, 0, 0)
         reserved = sum(each.gas * each.max_fee for each in pending)
@@ -343,13 +349,7 @@ class Flight:
     def _needing_care(self, waiting: Sequence[SignedAnswer], head: Block) -> list[SignedAnswer]:
         """Those of the transactions no block holds that cannot just be waited for."""
         sent = [each for each in waiting if each.state is TransactionState.SENT]
-        pooled = {
-            each.hash
-            for each, known in zip(
-                sent, self._sender.are_known([each.hash for each in sent]), strict=True
-            )
-            if known
-        }
+        pooled = self._pooled(sent)
         relied = self._journal.relied_upon([each.hash for each in waiting])
         return [
             whole
@@ -357,6 +357,20 @@ class Flight:
             if each.hash not in pooled or each.hash not in relied or self._is_stuck(each, head)
             if (whole := self._journal.transaction(each.hash)) is not None
         ]
+
+    def _pooled(self, sent: Sequence[SignedAnswer]) -> set[bytes]:
+        """Those of the transactions that the node has.
+
+        A nonce counted as pending is some transaction's, so while they all are, it is asked for
+        each by its hash only now and then.
+        """
+        hashes = [each.hash for each in sent]
+        lately = time.monotonic() - self._pool_seen < _POOL_SEEN_SECONDS
+        if sent and lately and self._sender.next_nonce() > sent[-1].nonce:
+            return set(hashes)
+        self._pool_seen = time.monotonic()
+        known = self._sender.are_known(hashes)
+        return {each for each, there in zip(hashes, known, strict=True) if there}
 
     def _account_for_mined(self) -> None:
         """Look up what transactions cost of which something else told that they were mined."""

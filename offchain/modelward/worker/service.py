@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -51,6 +53,8 @@ _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 _GLANCE = 0.2
 """How long predictions are waited for before somebody's wish to stop is looked at again."""
+
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 _TO_COMPUTE = (State.CONFIRMED, State.COMPUTING)
 _UNMINED = (State.COMPUTED, State.SIGNED, State.SENT)
@@ -270,7 +274,7 @@ class Worker:
         """
         self._stop, self._taking = stop, True
         self._say_isolation()
-        with self.journal.beating():
+        with _rare_collections(), self.journal.beating():
             self._keep_stepping(stop)
             if patience > 0:
                 self._stop, self._taking = _Deadline(patience), False
@@ -537,6 +541,20 @@ class Worker:
             job = jobs.get(request_id)
             about = {"event": milestone, "request": request_id, "state": job and job.state}
             _log.info("%s %s", request_id.hex()[:8], _describe(milestone, job), extra=about)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Have cyclic garbage looked for less often: requests leave none, and looking for it after
+    every 700 objects takes a tenth of the time."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 _LOGGED = frozenset(

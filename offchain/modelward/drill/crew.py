@@ -47,6 +47,7 @@ class Crew:
     ) -> None:
         self.account = Account.development(role)
         self.deaths = 0
+        self._failure = ""
         self._site = site
         self._place = journal
         self._network = network or {}
@@ -87,14 +88,15 @@ class Crew:
 
         Raises `ReorganisedTooDeep` or `JournalUnavailable`, as `Worker.run` does.
         """
+        self._failure = ""
         try:
             return self.worker.step()
         except Killed:
             self.kill()
         except (JournalUnavailable, ReorganisedTooDeep):
             raise
-        except Unavailable:
-            pass
+        except Unavailable as error:
+            self._failure = error.message
         return None
 
     def finish(self, *, restarts: bool = True, seconds: float = PATIENCE) -> bool:
@@ -120,10 +122,11 @@ class Crew:
 
     @property
     def left(self) -> str:
-        """What is unfinished, in words: each request's state, and its reason if there is one."""
+        """What is unfinished, in words: each request's state, and its reason if there is one; or
+        how the last step failed."""
         jobs = filter(None, map(self.journal.job, self._unfinished()))
         words = [f"request {job.request_id.hex()[:8]} {_standing(job)}" for job in jobs]
-        return "; ".join(words) or "no request was left, and it did not come to rest"
+        return "; ".join(words) or self._failure or "nothing, and it did not come to rest"
 
     @property
     def without_end(self) -> str:

@@ -138,7 +138,7 @@ def test_an_answer_in_a_block_not_yet_confirmed_is_followed_too(
 def test_below_everything_remembered_the_worker_halts_and_sends_nothing(
     market, model, trained, make_worker, worker, reorganise, monkeypatch
 ):
-    monkeypatch.setattr("modelward.journal.journal.KEPT_CHECKPOINTS", 2)
+    monkeypatch.setattr("modelward.journal.following.KEPT_CHECKPOINTS", 2)
     working = make_worker()
     for _ in range(3):
         market.place(model, b"")
@@ -181,7 +181,7 @@ def test_deeper_than_the_network_says_every_worker_halts_for_good(
 def test_after_a_halt_it_goes_on_from_the_newest_block_still_there(
     market, model, trained, make_worker, reorganise, devchain, monkeypatch, kept
 ):
-    monkeypatch.setattr("modelward.journal.journal.KEPT_CHECKPOINTS", kept)
+    monkeypatch.setattr("modelward.journal.following.KEPT_CHECKPOINTS", kept)
     working = make_worker(network={"reorg_depth": 3})
     dropped = market.place(model, trained.row)
     working.drain()

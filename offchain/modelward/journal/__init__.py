@@ -5,7 +5,8 @@ as the rows it leads to. Outputs, commitments and signed transactions are on dis
 network sees them. A SQLite file serves one worker, PostgreSQL as many as share a queue.
 """
 
-from modelward.journal.journal import KEPT_CHECKPOINTS, Journal, default_path
+from modelward.journal.following import KEPT_CHECKPOINTS
+from modelward.journal.journal import Journal, default_path
 from modelward.journal.leases import Heartbeat, Lease
 from modelward.journal.records import (
     Advance,

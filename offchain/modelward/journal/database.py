@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -18,6 +18,7 @@ from sqlalchemy import (
     event,
     func,
     literal_column,
+    or_,
     select,
 )
 from sqlalchemy.engine import URL, make_url
@@ -25,9 +26,13 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from modelward.errors import ConfigurationError, JournalUnavailable
 
+T = TypeVar("T")
+
 _BUSY_SECONDS = 5
 _READS = "modelward_reads"
 _MIGRATION_LOCK = 0x6D6F64656C77  # any number nobody else in the database uses
+_ROWS_AT_ONCE = 500
+"""Rows named in one statement: databases take so many values in one and no more."""
 _POSTGRES_OPTIONS = (
     "synchronous_commit=on",
     "lock_timeout=10s",
@@ -98,6 +103,17 @@ def take_turns(connection: Connection) -> None:
     """Let only one at a time set up the database, until this transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+
+
+def portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """These values in parts, each small enough for one statement."""
+    for first in range(0, len(values), _ROWS_AT_ONCE):
+        yield values[first : first + _ROWS_AT_ONCE]
+
+
+def one_of(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+    """`column.in_(values)`, for a statement that runs once for each of many rows."""
+    return or_(*(column == value for value in values))
 
 
 @contextmanager

@@ -55,6 +55,12 @@ class State(StrEnum):
 
 
 ENDS = frozenset({State.FINAL, State.CORRECTED, State.REFUSED, State.EXPIRED, State.LOST})
+UNSENT = (State.CONFIRMED, State.COMPUTED)
+"""Where a request rests that no transaction carries."""
+WAITING = (*UNSENT, State.HELD)
+"""Where a request that is not in hand stays."""
+WITH_AN_ANSWER = (State.COMPUTED, State.SIGNED, State.SENT)
+"""What a transaction that is mined, or never will be, takes further or back."""
 
 
 class TransactionState(StrEnum):
@@ -75,3 +81,5 @@ class TransactionState(StrEnum):
 
 
 PENDING = (TransactionState.SIGNED, TransactionState.SENT)
+SUPERSEDED = (TransactionState.REPLACED, TransactionState.DROPPED)
+"""Not expected in a block any more, and yet it may come."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
@@ -11,6 +12,9 @@ from modelward.terms import RequestStatus
 from modelward.worker import Milestone
 
 from .trading import unreachable
+
+LONG_ENOUGH = 20
+"""Calls that fail until one was given up, whatever it was."""
 
 
 def run_in_background(worker):
@@ -45,9 +49,11 @@ def test_it_outlasts_an_outage_of_its_endpoint(
     monkeypatch.setattr("modelward.chain.connection._FIRST_PAUSE", 0)
     monkeypatch.setattr("modelward.worker.service._FIRST_PAUSE", 0.01)
     failed, ended = threading.Event(), threading.Event()
+    calls = itertools.count()
 
     def fail(answer):
-        failed.set()
+        if next(calls) == LONG_ENOUGH:
+            failed.set()
         return unreachable(answer)
 
     def observe(milestone, _):

@@ -90,7 +90,7 @@ def worker(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     requests: Annotated[
         int, typer.Option(min=1, help="How many requests to answer, each way.")
-    ] = 512,
+    ] = 1_024,
     check: Annotated[
         bool, typer.Option("--check", help="Fail if the worker is too slow for its machine.")
     ] = False,

@@ -2,8 +2,8 @@
 
 What became of a transaction is asked of the chain, never inferred from an error. Every transaction
 ever signed for a nonce is remembered, and whichever of them is mined counts. Several are signed,
-stored in one step and then sent; nothing else is signed until the network has accepted them all, or
-it is known what became of them.
+stored in one step and then sent; nothing else is stored or sent until the network has accepted them
+all, or it is known what became of them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import logging
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
 
 from modelward.chain.connection import Block
 from modelward.chain.contracts import InferenceEscrow
@@ -42,6 +44,7 @@ from modelward.journal.states import PENDING, TransactionState
 from modelward.terms import Outcome, RequestId
 from modelward.worker.admission import Admission, Waiting
 from modelward.worker.milestones import Milestone, Observer
+from modelward.worker.rehearsal import AT_ONCE
 
 MAX_BUMPS = 3
 """How often, in one go, a bid that a node finds too low is raised."""
@@ -79,12 +82,13 @@ _Outgoing = tuple[SignedAnswer, SignedTransaction, list[RequestId]]
 @dataclass(slots=True)
 class Runway:
     """What the account has for its next transactions: the nonce, the funds in wei, and how many
-    may be in flight beside those that are."""
+    may be in flight beside those that are; `stored` are the requests answered on it so far."""
 
     head: Block
     nonce: int
     funds: int
     room: int
+    stored: set[RequestId] = field(default_factory=set)
 
 
 class Flight:
@@ -107,6 +111,7 @@ class Flight:
         self._last_head: bytes | None = None
         self._mined = 0
         self._pool_seen = -math.inf
+        self._line = ThreadPoolExecutor(1, "sending")
 
     # --- sending ---------------------------------------------------------------------------------
 
@@ -136,45 +141,79 @@ class Flight:
             room,
         )
 
-    def send(self, shipments: Sequence[Shipment], runway: Runway) -> dict[RequestId, Waiting]:
-        """Sign them all, store them all in one step, then send them, as far as the runway goes;
-        returns the requests that have to wait, and why.
+    def send(self, shipments: Iterator[Shipment], runway: Runway) -> dict[RequestId, Waiting]:
+        """Sign many, store them in one step and send them, then the next, as far as the runway
+        goes; returns the requests that have to wait, and why.
+
+        While some are on their way, the next are signed; they are stored once the network has
+        accepted those before them, and forgotten if it has not.
 
         Raises `RpcUnavailable`; some of the transactions may have been sent then.
         """
         held: dict[RequestId, Waiting] = {}
-        prepared = self._prepare(shipments[: runway.room], runway, held)
-        if not prepared:
-            return held
-        try:
-            answers = self._store(prepared, runway.head)
-        except Superseded as error:
-            if len(prepared) == 1:
-                alone = Waiting(error.message, 1, alone=True)
-                return held | dict.fromkeys(prepared[0][0].request_ids, alone)
-            for shipment, _ in prepared:  # the others can do without the one that has ended
-                held |= self.send([shipment], runway)
-            return held
+        prepared = self._prepare(shipments, runway, held)
+        while prepared:
+            try:
+                outgoing = self._outgoing(prepared, runway)
+            except Superseded as error:
+                held |= self._send_apart([shipment for shipment, _ in prepared], runway, error)
+                prepared = self._prepare(shipments, runway, held)
+                continue
+            signed = [signed for _, signed in prepared]
+            faults = self._line.submit(self._sender.broadcast_all, signed)
+            try:
+                prepared = self._prepare(shipments, runway, held)
+            finally:
+                released = self._note_sent(outgoing, faults.result(), runway.head)
+            if released or self._journal.count_in_flight()[TransactionState.SIGNED]:
+                refused = Waiting("its transaction was not accepted", 1, alone=True)
+                held |= dict.fromkeys(released, refused)
+                runway.room = 0
+                break
+        return held
+
+    def _outgoing(
+        self, prepared: Sequence[tuple[Shipment, SignedTransaction]], runway: Runway
+    ) -> list[_Outgoing]:
+        """Store what was signed, and shorten the runway by it. Raises `Superseded`."""
+        answers = self._store(prepared, runway.head)
+        runway.nonce = prepared[-1][1].nonce + 1
         runway.room -= len(prepared)
         runway.funds -= sum(_need(shipment, signed.fees) for shipment, signed in prepared)
-        released = self._broadcast(
-            [
-                (answer, signed, shipment.request_ids)
-                for answer, (shipment, signed) in zip(answers, prepared, strict=True)
-            ],
-            runway.head,
-        )
-        pending = self._journal.bids_in_flight()
-        if released or any(each.state is TransactionState.SIGNED for each in pending):
-            runway.room = 0
-        runway.nonce = self._free_nonce(runway.nonce, {each.nonce for each in pending})
-        refused = Waiting("its transaction was not accepted", 1, alone=True)
-        return held | dict.fromkeys(released, refused)
+        for shipment, _ in prepared:
+            runway.stored.update(shipment.request_ids)
+        return [
+            (answer, signed, shipment.request_ids)
+            for answer, (shipment, signed) in zip(answers, prepared, strict=True)
+        ]
+
+    def _send_apart(
+        self, shipments: Sequence[Shipment], runway: Runway, error: Superseded
+    ) -> dict[RequestId, Waiting]:
+        """One of these has ended meanwhile: the others can do without it."""
+        if len(shipments) == 1:
+            alone = Waiting(error.message, 1, alone=True)
+            return dict.fromkeys(shipments[0].request_ids, alone)
+        held: dict[RequestId, Waiting] = {}
+        for shipment in shipments:
+            held |= self.send(iter([shipment]), runway)
+        return held
 
     def _prepare(
+        self, shipments: Iterator[Shipment], runway: Runway, held: dict[RequestId, Waiting]
+    ) -> list[tuple[Shipment, SignedTransaction]]:
+        """Sign some for consecutive free nonces, if they are worth it and can be paid for."""
+        prepared: list[tuple[Shipment, SignedTransaction]] = []
+        while not prepared:
+            some = list(islice(shipments, min(runway.room, AT_ONCE)))
+            if not some:
+                break
+            prepared = self._signed(some, runway, held)
+        return prepared
+
+    def _signed(
         self, shipments: Sequence[Shipment], runway: Runway, held: dict[RequestId, Waiting]
     ) -> list[tuple[Shipment, SignedTransaction]]:
-        """Sign for consecutive free nonces what is worth it and can be paid for."""
         head, nonce, funds = runway.head, runway.nonce, runway.funds
         rivals: defaultdict[int, list[SignedAnswer]] = defaultdict(list)
         for rival in self._journal.transactions_from_nonce(nonce):
@@ -263,6 +302,17 @@ class Flight:
     ) -> list[RequestId]:
         """Give stored transactions to the network; returns the requests that need another one."""
         faults = self._sender.broadcast_all([signed for _, signed, _ in outgoing])
+        return self._note_sent(outgoing, faults, head, bumps)
+
+    def _note_sent(
+        self,
+        outgoing: Sequence[_Outgoing],
+        faults: Sequence[ModelwardError | None],
+        head: Block,
+        bumps: int = 0,
+    ) -> list[RequestId]:
+        """Put on disk which transactions the network took; returns the requests that need another
+        one."""
         taken: list[_Outgoing] = []
         others: list[tuple[_Outgoing, ModelwardError]] = []
         for each, fault in zip(outgoing, faults, strict=True):

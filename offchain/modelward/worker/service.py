@@ -113,6 +113,9 @@ class _Postponements:
     delays: dict[RequestId, float] = field(default_factory=dict)
     in_want_of_company: dict[RequestId, None] = field(default_factory=dict)
 
+    def __bool__(self) -> bool:
+        return bool(self.until or self.delays or self.in_want_of_company)
+
     def due(self, request_id: RequestId) -> bool:
         return self.until.get(request_id, 0.0) <= time.monotonic()
 
@@ -343,7 +346,8 @@ class Worker:
     # --- stages ----------------------------------------------------------------------------------
 
     def _read(self) -> Reading:
-        self._postponed.forget(tuple(self.journal.unexplained()))
+        if self._postponed:
+            self._postponed.forget(tuple(self.journal.unexplained()))
         reading = self._intake.read()
         if time.monotonic() - self._reconciled >= _RECONCILE_EVERY:
             self._reconciled = time.monotonic()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from modelward.chain.connection import Block
 from modelward.chain.contracts import InferenceEscrow
@@ -75,16 +74,10 @@ class Settlement:
         with self._sender.turn():
             head = self._sender.chain.head()
             runway = self._flight.runway(head)
-            shipments = self._shipments(ready, head, waiting)
-            while runway.room > 0:
-                some = list(islice(shipments, min(runway.room, AT_ONCE)))
-                if not some:
-                    break
-                held = self._flight.send(some, runway)
-                for shipment in some:
-                    self._alone.difference_update(shipment.request_ids)
-                waiting |= held
-                self._alone.update(each for each, why in held.items() if why.alone)
+            held = self._flight.send(self._shipments(ready, head, waiting), runway)
+            self._alone.difference_update(runway.stored)
+            waiting |= held
+            self._alone.update(each for each, why in held.items() if why.alone)
         return waiting
 
     def _shipments(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from modelward.chain.connection import Chain
+from modelward.errors import RpcUnavailable
 from modelward.journal import Checkpoint, Journal, State
 from modelward.terms import RefusalReason, RequestId, RequestStatus
 from modelward.worker import identity_of
@@ -206,4 +207,22 @@ def test_a_running_worker_looks_once_in_a_while(
 
     monkeypatch.setattr("modelward.worker.service._RECONCILE_EVERY", 0)
     working.drain()
+    assert market.status(placed) is RequestStatus.FULFILLED
+
+
+def test_a_node_without_the_state_of_a_block_is_asked_again_later(
+    market, model, trained, make_worker, endpoint, monkeypatch
+):
+    monkeypatch.setattr("modelward.worker.service._RECONCILE_EVERY", 0)
+    worker = make_worker()
+    placed = market.place(model, trained.row)
+    worker.step()
+    market.place(model, trained.row)
+
+    endpoint.faults["eth_call"] = lambda answer: answer() | {"result": "0x"}
+    with pytest.raises(RpcUnavailable, match="lacks the state"):
+        worker.step()
+
+    endpoint.faults.clear()
+    worker.drain()
     assert market.status(placed) is RequestStatus.FULFILLED

@@ -21,7 +21,9 @@ from modelward.config import Policy
 from modelward.content.store import ContentStore
 from modelward.deployment import Deployment
 from modelward.errors import (
+    CodeMismatch,
     JournalUnavailable,
+    NotDeployed,
     ReorganisedTooDeep,
     RpcError,
     RpcUnavailable,
@@ -351,7 +353,7 @@ class Worker:
         reading = self._intake.read()
         if time.monotonic() - self._reconciled >= _RECONCILE_EVERY:
             self._reconciled = time.monotonic()
-            reading += self._reconciliation.look()
+            reading += self._reconciled_with_chain()
         if reading.granted:
             self._postponed.until.clear()
         self._postponed.forget(reading.ended + reading.rewound)
@@ -363,6 +365,19 @@ class Worker:
             self._observe(Milestone.ENDED, request_id)
         self._tell()
         return reading
+
+    def _reconciled_with_chain(self) -> Reading:
+        """What the reconciliation finds; the contracts, which were there at the start, cannot have
+        gone.
+
+        Raises `RpcUnavailable` or `RpcError`.
+        """
+        try:
+            return self._reconciliation.look()
+        except (NotDeployed, CodeMismatch) as error:
+            raise RpcUnavailable(
+                "The RPC endpoint lacks the state of a block it has shown before."
+            ) from error
 
     def _follow(self) -> None:
         for request_id in self._settlement.follow():

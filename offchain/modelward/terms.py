@@ -99,6 +99,11 @@ class RequestStatus(IntEnum):
         """Whether the request was placed and has not ended."""
         return RequestStatus.OPEN <= self <= RequestStatus.HELD_ERC20
 
+    @property
+    def held(self) -> bool:
+        """Whether a verifier holds an answer to the request."""
+        return self in (RequestStatus.HELD, RequestStatus.HELD_ERC20)
+
 
 class Outcome(IntEnum):
     """What became of one of several answers."""

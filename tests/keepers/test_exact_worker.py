@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from modelward.chain.events import AnswerPosted
-from modelward.journal import State
+from modelward.journal import Checkpoint, State
 from modelward.keepers.watch import Deed, Watchtower
 from modelward.sdk import disputes, verify
 from modelward.terms import RefusalReason, RequestStatus
 from modelward.worker import Worker, open_journal
+from modelward.worker.intake import Intake, Reading
+from modelward.worker.reconciliation import Reconciliation
 from tests.exact_market import BOND
 
 
@@ -136,6 +138,86 @@ def test_a_journal_begun_anew_settles_what_was_posted_before(
         pass_the_window(market, posted, connection)
         other.drain()
         assert journal.counts() == {State.FINAL: 1}
+
+
+@pytest.fixture
+def unheard(monkeypatch, serving, placed, market, referee, connection):
+    """An answer of the worker that the referee holds, which the worker has not read."""
+    market.connection("worker").send(referee.deposit(BOND))
+    with monkeypatch.context() as deaf:
+        deaf.setattr(Intake, "holds", lambda *_: [])
+        while not serving.step().idle:
+            pass
+    [event] = connection.events(AnswerPosted, about=[placed.id])
+    assert serving.journal.job(placed.id).state is State.MINED
+    return event
+
+
+def let_expire(serving, placed, market, connection):
+    deadline = serving.journal.job(placed.id).request.deadline
+    market.devchain.increase_time(max(1, deadline - connection.now() + 1))
+    market.devchain.mine(1)
+    serving.step()
+    assert serving.journal.job(placed.id).state is State.EXPIRED
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_answer_whose_hold_was_missed_is_found_and_settled(
+    serving, placed, unheard, market, connection, late
+):
+    if late:
+        let_expire(serving, placed, market, connection)
+
+    assert serving._reconciliation.look().rewound == (placed.id,)
+
+    job = serving.journal.job(placed.id)
+    assert job.state is State.HELD
+    assert (job.settle_after, job.bond) == (unheard.answer.settle_after, BOND)
+    assert serving._reconciliation.look() == Reading()
+    pass_the_window(market, unheard, connection)
+    serving.drain()
+    assert serving.journal.job(placed.id).state is State.FINAL
+
+
+def test_an_answer_that_was_paid_after_both_hold_and_end_were_missed_is_final(
+    serving, placed, unheard, market, connection, monkeypatch
+):
+    pass_the_window(market, unheard, connection)
+    let_expire(serving, placed, market, connection)
+    disputes.settle(market.connection("requester"), placed.id)
+    with monkeypatch.context() as deaf:
+        deaf.setattr(Intake, "endings", lambda *_: [])
+        serving.step()
+    assert serving.journal.job(placed.id).state is State.EXPIRED
+
+    serving._reconciliation.look()
+
+    assert serving.journal.job(placed.id).state is State.FINAL
+    assert serving.journal.expired_unheld(0) == []
+
+
+@pytest.fixture
+def bystander(market, tmp_path):
+    """Intake, reconciliation and journal of an account that answers nothing."""
+    connection = market.connection("outsider")
+    parts = connection.chain, connection.deployment
+    with open_journal(*parts, connection.account, directory=tmp_path / "bystander") as journal:
+        intake = Intake(*parts, connection.address, journal)
+        yield intake, Reconciliation(*parts, journal, intake), journal
+
+
+def test_a_missed_hold_of_anothers_answer_ends_the_request(placed, post, bystander, connection):
+    intake, reconciliation, journal = bystander
+    intake.read()
+    post(placed)
+    cursor, head = journal.cursor(), connection.chain.head()
+    journal.advance(cursor.number + 1, Checkpoint(head.number, head.hash, head.timestamp))
+    assert journal.job(placed.id).state is State.CONFIRMED
+
+    assert reconciliation.look().ended == (placed.id,)
+
+    assert journal.job(placed.id).state is State.LOST
+    assert reconciliation.look() == Reading()
 
 
 def test_a_reorganisation_that_drops_the_hold_has_it_answered_again(

@@ -461,7 +461,7 @@ def _print_request(connection: Connection, history: RequestHistory, *, json: boo
     from modelward.chain.encoding import to_hex
     from modelward.cli.printing import print_fields, print_json, shown_time
     from modelward.sdk import Catalogue
-    from modelward.terms import RefusalReason, RequestStatus, format_fee
+    from modelward.terms import RefusalReason, format_fee
 
     requested, ending = history.requested, history.ending
     status = connection.escrow.request_of(history.id).status
@@ -492,7 +492,7 @@ def _print_request(connection: Connection, history: RequestHistory, *, json: boo
         ("deadline", shown_time(query.deadline)),
         ("status", status.name.lower()),
     ]
-    if status in (RequestStatus.HELD, RequestStatus.HELD_ERC20):
+    if status.held:
         look = f"`modelward request show --wait {to_hex(history.id)}`"
         fields.append(("answer", f"can be challenged still; {look} checks and shows it"))
     if reason is not None:

@@ -42,6 +42,11 @@ def version_in(offer: ColumnElement[bytes]) -> ColumnElement[bytes]:
     return func.substr(offer, 33, 32, type_=LargeBinary)
 
 
+def verifier_in(offer: ColumnElement[bytes]) -> ColumnElement[bytes]:
+    """The 20 bytes of the verifier's address in a column of offers."""
+    return func.substr(offer, 237, 20, type_=LargeBinary)
+
+
 def encode_request(request: Request) -> bytes:
     """A request's terms as bytes."""
     return encode(REQUEST_ABI, request_fields(request))

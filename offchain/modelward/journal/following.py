@@ -124,6 +124,7 @@ class Following(Outcomes):
         placed: Sequence[Placement] = (),
         ended: Sequence[Ending] = (),
         dropped: Sequence[RequestId] = (),
+        held: Sequence[Hold] = (),
     ) -> Advance:
         """Record what was missed when the blocks up to the cursor were read; the cursor stays.
 
@@ -138,6 +139,7 @@ class Following(Outcomes):
             unknown = {p.request_id: p for p in placed if p.request_id not in known}
             self._insert(connection, list(unknown.values()), State.CONFIRMED)
             new += unknown
+            self._hold(connection, {hold.request_id: hold for hold in held})
             over = self._end(connection, {each.request_id: each for each in ended})
             connection.execute(
                 update(schema.jobs)

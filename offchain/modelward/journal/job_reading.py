@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from modelward.journal import schema
 from modelward.journal.database import portions
-from modelward.journal.encoding import version_in
+from modelward.journal.encoding import verifier_in, version_in
 from modelward.journal.records import Job
 from modelward.journal.rows import read_job
 from modelward.journal.session import Session
@@ -17,6 +17,8 @@ from modelward.terms import Address, RequestId, VersionId
 
 _jobs = schema.jobs.c
 _accounts = schema.identity.c
+
+_NO_VERIFIER = bytes(20)
 
 
 class JobReading(Session):
@@ -118,6 +120,20 @@ class JobReading(Session):
             select(_jobs.request_id)
             .where(self._here(_jobs), _jobs.state.not_in((*ENDS, State.SEEN)), _jobs.on_chain)
             .order_by(_jobs.deadline, _jobs.request_id)
+        )
+        with self._reading() as connection:
+            return [RequestId(request_id) for request_id in connection.scalars(query)]
+
+    def expired_unheld(self, since: int) -> list[RequestId]:
+        """The requests under a verifier that expired at `since` (Unix seconds) or later, answered
+        by this queue, but not held by their verifier as far as is known."""
+        query = select(_jobs.request_id).where(
+            self._here(_jobs),
+            _jobs.state == State.EXPIRED,
+            _jobs.deadline >= since,
+            _jobs.transaction_hash.is_not(None),
+            _jobs.settle_after.is_(None),
+            verifier_in(_jobs.offer) != _NO_VERIFIER,
         )
         with self._reading() as connection:
             return [RequestId(request_id) for request_id in connection.scalars(query)]

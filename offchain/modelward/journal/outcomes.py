@@ -50,6 +50,7 @@ class Outcomes(Sending):
                     refusal_detail=None,
                     failures=0,
                     held_until=0,
+                    ended_at_block=None,
                     deadline=bindparam("until"),
                     held_at_block=bindparam("number"),
                 ),

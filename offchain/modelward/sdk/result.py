@@ -39,7 +39,6 @@ from modelward.terms import (
     ExactAnswer,
     RefusalReason,
     RequestId,
-    RequestStatus,
     format_duration,
     format_fee,
 )
@@ -166,7 +165,7 @@ def wait_for_result(
                     f"Nobody answered the request {to_hex(request)} by its deadline.",
                     hint=f"`modelward request refund {to_hex(request)}` returns the fee.",
                 )
-            held = state.status in (RequestStatus.HELD, RequestStatus.HELD_ERC20)
+            held = state.status.held
             if held and not standing:
                 history = read_history(connection, request)
                 if history.ending is None and (posted := _examined(connection, history)):

@@ -41,8 +41,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one reading brought: new requests, known ones that ended or that a reorganisation
-    touched, and whether this worker was granted something."""
+    """What one reading brought: new requests, known ones that ended, those that a reorganisation
+    touched or whose state had to be put right, and whether this worker was granted something."""
 
     placed: tuple[RequestId, ...] = ()
     ended: tuple[RequestId, ...] = ()

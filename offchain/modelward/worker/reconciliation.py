@@ -7,19 +7,24 @@ out, what it told is found here later: a missed event costs time and nothing els
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from modelward.chain.connection import Chain
 from modelward.chain.contracts import ExactReferee
 from modelward.chain.events import (
     AnswerCorrected,
+    AnswerPosted,
+    Event,
     InferenceFulfilled,
+    InferenceHeld,
     InferenceRefunded,
     InferenceRefused,
     RequestRefused,
 )
 from modelward.chain.logs import EventReader
 from modelward.deployment import Deployment
-from modelward.journal import Checkpoint, Ending, Journal, Lease, Placement
+from modelward.journal import Checkpoint, Ending, Hold, Job, Journal, Lease, Placement, State
 from modelward.terms import RequestId, RequestStatus
 from modelward.worker.intake import WATCHED, Intake, Reading
 
@@ -28,7 +33,32 @@ RECENT = 512
 AT_ONCE = 32
 """Open requests whose status is asked for each time."""
 
+LONGEST_HOLD = 30 * 86_400
+"""Seconds for which a verifier can hold an answer at most: the escrow's `MAX_HOLD`."""
+
+_TURNS = (
+    InferenceFulfilled,
+    InferenceHeld,
+    InferenceRefused,
+    InferenceRefunded,
+    AnswerPosted,
+    AnswerCorrected,
+    RequestRefused,
+)
+
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Missed:
+    """Requests that ended, that are held, and that are not on chain, unknown to the journal."""
+
+    ended: list[Ending] = field(default_factory=list)
+    held: list[Hold] = field(default_factory=list)
+    dropped: list[RequestId] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.ended or self.held or self.dropped)
 
 
 class Reconciliation:
@@ -59,51 +89,42 @@ class Reconciliation:
             return Reading()
         if cursor.number + WATCHED < self._chain.confirmed_head().number:
             return Reading()
-        dropped: list[RequestId] = []
-        ended = self._missed_ends(cursor, dropped)
+        missed = self._missed_turns(cursor)
         placed = self._missed_requests(cursor)
-        if not (placed or ended or dropped):
+        if not (placed or missed):
             return Reading()
-        found = self._journal.supplement(placed, ended, dropped)
-        for request_id in (*found.placed, *found.ended, *dropped):
+        found = self._journal.supplement(placed, missed.ended, missed.dropped, missed.held)
+        put_right = (*missed.dropped, *(hold.request_id for hold in missed.held))
+        for request_id in dict.fromkeys((*found.placed, *found.ended, *put_right)):
             _log.warning("%s: the journal had missed an event of it", request_id.hex()[:8])
-        return Reading(found.placed, found.ended, tuple(dropped))
+        return Reading(found.placed, found.ended, put_right)
 
-    def _missed_ends(self, cursor: Checkpoint, dropped: list[RequestId]) -> list[Ending]:
-        """The ends of requests that the journal takes for open."""
+    def _missed_turns(self, cursor: Checkpoint) -> _Missed:
+        """What became of requests that the journal takes for open, or for expired unanswered."""
         unended = self._journal.unended()
+        unended += self._journal.expired_unheld(cursor.timestamp - LONGEST_HOLD)
         self._looked_at.intersection_update(unended)
         turn = [each for each in unended if each not in self._looked_at][:AT_ONCE]
         if not turn:
             self._looked_at.clear()
         self._looked_at.update(turn)
-        ended: list[Ending] = []
-        for request_id in turn:
-            status = self._escrow.request_of(request_id, block=cursor.number).status
+        missed = _Missed()
+        for job in self._journal.jobs_among(turn):
+            status = self._escrow.request_of(job.request_id, block=cursor.number).status
+            unheld = job.settle_after is None
             if status is RequestStatus.NONE:
-                dropped.append(request_id)
-            elif not status.pending:
-                ended += self._ends_of(request_id, cursor)
-        return ended
+                missed.dropped.append(job.request_id)
+            elif status is RequestStatus.REFUNDED and job.state is State.EXPIRED:
+                continue
+            elif not status.pending or (status.held and unheld):
+                events = self._events_of(job, cursor)
+                missed.held += self._intake.holds(events) if unheld else []
+                missed.ended += self._intake.endings(events)
+        return missed
 
-    def _ends_of(self, request_id: RequestId, cursor: Checkpoint) -> list[Ending]:
-        job = self._journal.job(request_id)
-        if job is None:
-            return []
-        reader = EventReader(
-            self._chain,
-            self._contracts,
-            (
-                InferenceFulfilled,
-                InferenceRefused,
-                InferenceRefunded,
-                AnswerCorrected,
-                RequestRefused,
-            ),
-            (request_id,),
-        )
-        events = reader.read_all(job.placement.block_number, cursor.number)
-        return self._intake.endings(events)
+    def _events_of(self, job: Job, cursor: Checkpoint) -> Sequence[Event]:
+        reader = EventReader(self._chain, self._contracts, _TURNS, (job.request_id,))
+        return reader.read_all(job.placement.block_number, cursor.number)
 
     def _missed_requests(self, cursor: Checkpoint) -> list[Placement]:
         """Open requests in recent and in some old blocks that the journal does not know."""

@@ -10,7 +10,7 @@ import pytest
 from modelward.errors import InvalidTerms
 from modelward.keepers.watch import Deed, Finding, Watchtower, sentence
 from modelward.sdk import DisputeTerms, EncryptionKeys, connect
-from modelward.terms import ETHER, RequestStatus, Right
+from modelward.terms import ETHER, SETTLE_TIME, RequestStatus, Right
 from tests.exact_market import BOND, EXACT, NAME, one_more
 from tests.market import PRICE, configuration
 
@@ -90,6 +90,25 @@ def test_its_own_answers_are_settled_when_their_time_has_come(
     assert [finding.deed for finding in tower.look()] == [Deed.SETTLED]
     assert connection.escrow.request_of(placed.id).status is RequestStatus.FULFILLED
     assert worker.connection.escrow.credit_of(worker.connection.address) > 0
+
+
+def test_the_bond_of_its_own_answer_that_lapsed_is_released_if_that_pays(
+    post, placed, worker, market, connection, referee, monkeypatch
+):
+    posted = post(placed)
+    lapse = posted.answer.settle_after + SETTLE_TIME
+    market.devchain.increase_time(lapse - connection.now() + 1)
+    market.devchain.mine(1)
+    tower = Watchtower(worker.connection)
+    with monkeypatch.context() as dear:
+        dear.setattr("modelward.sdk.disputes.Prospect.profit", 0)
+        assert [finding.deed for finding in tower.look()] == [Deed.LAPSED]
+    assert referee.balance_of(posted.worker) == 0
+
+    assert [finding.deed for finding in tower.look()] == [Deed.RELEASED]
+
+    assert referee.balance_of(posted.worker) == BOND
+    assert list(tower.look()) == []
 
 
 def test_an_input_it_cannot_read_is_said_so(watch, placed, post, monkeypatch):

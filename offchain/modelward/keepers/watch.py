@@ -26,7 +26,7 @@ from modelward.sdk import disputes
 from modelward.sdk.connection import Connection
 from modelward.sdk.disputes import Judgement, Prospect
 from modelward.sdk.history import opened_input, read_history
-from modelward.terms import ZERO_HASH, RequestId, VersionId
+from modelward.terms import SETTLE_TIME, ZERO_HASH, RequestId, VersionId
 
 
 class Deed(Enum):
@@ -39,6 +39,8 @@ class Deed(Enum):
     LEFT = "is wrong but not worth the gas of a challenge"
     BEATEN = "could not be challenged any more"
     SETTLED = "is settled"
+    RELEASED = "was not settled in time, and its bond is free again"
+    LAPSED = "was not settled in time, and its bond is not worth the gas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ class Watchtower:
     """Watches the answers that are examined, with one account that pays for challenges.
 
     A wrong answer is challenged if that brings at least `least_profit` wei more than it costs; the
-    account's own answers are settled once nobody can challenge them any more. `announce` is told of
-    a challenge before it is sent.
+    account's own answers are settled once nobody can challenge them any more, or where it is too
+    late for that, their bonds released. `announce` is told of a challenge before it is sent.
     """
 
     def __init__(
@@ -100,15 +102,21 @@ class Watchtower:
         self._next_block = last + 1
 
     def _settled(self, posted: AnswerPosted) -> Finding | None:
-        """Settle an answer of the account's own, if its time has come."""
-        connection = self._connection
-        if posted.worker != connection.address or connection.now() <= posted.answer.settle_after:
+        """Settle an answer of the account's own, if its time has come, or free its bond if that
+        has passed."""
+        connection, now = self._connection, self._connection.now()
+        if posted.worker != connection.address or now <= posted.answer.settle_after:
             return None
+        deed = Deed.SETTLED
         try:
-            disputes.settle(connection, posted.request_id)
+            if now <= posted.answer.settle_after + SETTLE_TIME:
+                disputes.settle(connection, posted.request_id)
+            else:
+                released = disputes.release(connection, posted)
+                deed = Deed.RELEASED if released else Deed.LAPSED
         except (ContractRefused, InsufficientFunds) as error:
             return Finding(posted.request_id, posted, Deed.BEATEN, reason=error.message)
-        return Finding(posted.request_id, posted, Deed.SETTLED)
+        return Finding(posted.request_id, posted, deed)
 
     def _judged(self, posted: AnswerPosted) -> Finding:
         request_id = posted.request_id

@@ -54,7 +54,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What a challenge would bring, and cost at the gas price expected now; in wei."""
+    """What a transaction would bring, and cost at the gas price expected now; in wei."""
 
     reward: int
     gas: int
@@ -136,9 +136,7 @@ def prospect(connection: Connection, judgement: Judgement) -> Prospect:
     Raises `ContractRefused` where the chain would not have it: the answer is right, or the window
     has closed.
     """
-    gas = connection.sender.estimate(_challenge(connection, judgement))
-    price = choose_fees(connection.chain).price(connection.chain.head().base_fee)
-    return Prospect(judgement.answer.bond // 2, gas, price)
+    return _prospect(connection, _challenge(connection, judgement), judgement.answer.bond // 2)
 
 
 def challenge(connection: Connection, judgement: Judgement) -> AnswerCorrected:
@@ -180,6 +178,24 @@ def settle(connection: Connection, request: RequestId) -> BondReleased:
         )
     receipt = connection.send(_settling(connection, history, "settle", posted.answer))
     return connection.event_in(receipt, BondReleased)
+
+
+def release(connection: Connection, posted: AnswerPosted) -> BondReleased | None:
+    """Free the bond of an answer that nobody settled in time, for its worker; anyone may. None
+    where that would cost more gas than the bond is worth, and nothing is sent.
+
+    Raises `ContractRefused` while it can be settled, or once somebody did either.
+    """
+    call = connection.deployment.referee.release(posted.request_id, posted.answer)
+    if _prospect(connection, call, posted.answer.bond).profit <= 0:
+        return None
+    return connection.event_in(connection.send(call), BondReleased)
+
+
+def _prospect(connection: Connection, call: Call, reward: int) -> Prospect:
+    gas = connection.sender.estimate(call)
+    price = choose_fees(connection.chain).price(connection.chain.head().base_fee)
+    return Prospect(reward, gas, price)
 
 
 def _challenge(connection: Connection, judgement: Judgement) -> Call:

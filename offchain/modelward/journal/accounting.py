@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import groupby
 
 from sqlalchemy import bindparam, func, or_, select, update
 
 from modelward.journal import schema
-from modelward.journal.encoding import decode_offer, decode_request
+from modelward.journal.encoding import address_of, decode_offer, requester_in
 from modelward.journal.records import Balance, Outlay
 from modelward.journal.session import Session
 from modelward.journal.states import PENDING, State, TransactionState
@@ -80,7 +81,7 @@ class Accounting(Session):
         query = (
             select(
                 _jobs.request_id,
-                _jobs.request,
+                requester_in(_jobs.request).label("requester"),
                 _jobs.refusal,
                 _transactions.hash,
                 _transactions.gas,
@@ -98,16 +99,19 @@ class Accounting(Session):
                 ),
             )
         )
+        outlays: list[Outlay] = []
         with self._reading() as connection:
-            rows = connection.execute(query).all()
-        shared = Counter(row.hash for row in rows)
-        return [
-            Outlay(
-                request_id=RequestId(row.request_id),
-                requester=decode_request(row.request).requester,
-                at=row.signed_at,
-                wei=row.gas * row.price // shared[row.hash],
-                refuses=row.refusal is not None,
-            )
-            for row in rows
-        ]
+            rows = connection.execute(query.order_by(_transactions.hash))
+            for _, together in groupby(rows, key=lambda row: row.hash):
+                sharing = list(together)
+                outlays += [
+                    Outlay(
+                        request_id=RequestId(row.request_id),
+                        requester=address_of(row.requester),
+                        at=row.signed_at,
+                        wei=row.gas * row.price // len(sharing),
+                        refuses=row.refusal is not None,
+                    )
+                    for row in sharing
+                ]
+        return outlays

@@ -56,7 +56,7 @@ _LONGEST_PAUSE = 30.0
 _GLANCE = 0.2
 """How long predictions are waited for before somebody's wish to stop is looked at again."""
 
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+_COLLECTIONS = 20_000, 5, 5
 
 _TO_COMPUTE = (State.CONFIRMED, State.COMPUTING)
 _UNMINED = (State.COMPUTED, State.SIGNED, State.SENT)
@@ -568,7 +568,7 @@ def _rare_collections() -> Iterator[None]:
     every 700 objects takes a tenth of the time."""
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
+    gc.set_threshold(*_COLLECTIONS)
     try:
         yield
     finally:

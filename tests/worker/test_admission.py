@@ -5,14 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
+from eth_utils import keccak
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modelward.abi_codec import encode
 from modelward.chain.events import InferenceFulfilled
 from modelward.chain.fees import Fees
 from modelward.errors import RpcUnavailable
 from modelward.journal import State
-from modelward.terms import ETHER, GWEI, RequestStatus
+from modelward.terms import ETHER, GWEI, Access, RequestStatus, Right
 from modelward.worker import Milestone, Policy
 
 from .trading import FEE, PAYEE_BPS, failing, job, why
@@ -313,3 +315,30 @@ def test_a_node_that_answers_calls_with_nonsense_is_waited_for(
     make_worker().drain()
 
     assert {market.status(each) for each in requests} == {RequestStatus.FULFILLED}
+
+
+def test_a_node_that_does_not_know_of_a_grant_yet_is_asked_again_soon(
+    market, model, trained, make_worker, endpoint
+):
+    worker = make_worker()
+    placed = market.place(model, trained.row)
+    endpoint.faults["eth_estimateGas"] = failing(
+        "execution reverted", code=3, data=denied(worker, placed)
+    )
+
+    worker.step()
+    assert reason(worker, placed) == (
+        "The RPC endpoint did not know of a grant that it has shown before."
+    )
+
+    endpoint.faults.clear()
+    make_worker().drain()
+    assert market.status(placed) is RequestStatus.FULFILLED
+
+
+def denied(worker, placed):
+    """What the escrow answers whom it denies access."""
+    parties = [placed.offer.owner, worker.journal.identity.account]
+    types = "(address,address,bytes32,uint8,uint8)"
+    values = (*parties, placed.offer.model_id, int(Right.SERVE), int(Access.NOT_GRANTED))
+    return "0x" + (keccak(f"AccessDenied{types}".encode())[:4] + encode([types], [values])).hex()

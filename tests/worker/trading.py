@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 from web3.providers import BaseProvider
-from web3.types import RPCEndpoint, RPCResponse
+from web3.types import RPCEndpoint, RPCError, RPCResponse
 
 from modelward import commitments
 from modelward.chain.contracts import DataShare, InferenceEscrow, ModelRegistry
@@ -214,6 +214,9 @@ def reply_lost(answer: Answer) -> RPCResponse:
     raise requests.ConnectionError
 
 
-def failing(message: str, code: int = -32000) -> Fault:
+def failing(message: str, code: int = -32000, data: str | None = None) -> Fault:
     """It answers with an error."""
-    return lambda _: {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": message}}
+    error: RPCError = {"code": code, "message": message}
+    if data is not None:
+        error["data"] = data
+    return lambda _: {"jsonrpc": "2.0", "id": 1, "error": error}

@@ -11,7 +11,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from modelward.chain.connection import Block
+from modelward.chain.encoding import BlockId
 from modelward.chain.sender import Sender
+from modelward.chain.transactions import Call
 from modelward.errors import (
     ContractRefused,
     FeeTooHigh,
@@ -20,7 +22,7 @@ from modelward.errors import (
     RpcError,
     RpcUnavailable,
 )
-from modelward.journal import Fulfilment, Job
+from modelward.journal import Fulfilment, Job, Journal
 from modelward.terms import ZERO_ADDRESS, Offer, Outcome, RequestId
 from modelward.worker.taking import Takers
 
@@ -43,8 +45,9 @@ def judged_among_others(job: Job, answer: Fulfilment | None = None) -> bool:
 class Rehearsal:
     """Tries answers of one worker account."""
 
-    def __init__(self, sender: Sender, takers: Takers) -> None:
+    def __init__(self, sender: Sender, takers: Takers, journal: Journal) -> None:
         self._sender = sender
+        self._journal = journal
         self.takers = takers
         self._seen_at: bytes | None = None
         self._gas: dict[tuple[Offer, int], tuple[int, int]] = {}
@@ -102,7 +105,10 @@ class Rehearsal:
         Raises `ContractRefused`, `RpcError` or `RpcUnavailable`.
         """
         call = self.takers.answering_many(jobs, answer)
-        returned = self._sender.chain.call(call.to or "", call.data, sender=self._sender.address)
+        try:
+            returned = self._dry_run(call)
+        except ContractRefused as error:
+            raise self._refusal(call, error) from error
         outcomes = self.takers.escrow.outcomes(call, returned)
         if len(outcomes) != len(jobs):
             raise RpcUnavailable("The RPC endpoint gave the outcomes of other answers.")
@@ -120,15 +126,36 @@ class Rehearsal:
         return gas + max(0, _tokens(job, given) - tokens) * _GAS_PER_TOKEN
 
     def _alone(self, job: Job, answer: Fulfilment | None) -> int | ModelwardError:
+        call = self.takers.answering(job, answer)
         try:
-            call = self.takers.answering(job, answer)
             gas = self._sender.estimate(call)  # with all that a callback may use
-        except (ContractRefused, FeeTooHigh, InsufficientFunds, RpcError) as error:
+        except ContractRefused as error:
+            return self._refusal(call, error)
+        except (FeeTooHigh, InsufficientFunds, RpcError) as error:
             return error
         given = answer or job.answer
         if judged_among_others(job, answer) and isinstance(given, Fulfilment):
             self._gas[job.offer, len(given.output)] = gas, _tokens(job, given)
         return gas
+
+    def _dry_run(self, call: Call, block: BlockId = "latest") -> bytes:
+        chain, sender = self._sender.chain, self._sender.address
+        return chain.call(call.to or "", call.data, sender=sender, block=block)
+
+    def _refusal(self, call: Call, error: ContractRefused) -> ModelwardError:
+        """Why a call is refused for want of a grant: a node that lags behind may not know of the
+        grant, so the newest block that was read has the last word. A later grant is in an event.
+
+        Raises `RpcUnavailable`.
+        """
+        cursor = self._journal.cursor()
+        if error.error != "AccessDenied" or cursor is None:
+            return error
+        try:
+            self._dry_run(call, cursor.number)
+        except (ContractRefused, RpcError) as by_what_was_read:
+            return by_what_was_read
+        return RpcError("The RPC endpoint did not know of a grant that it has shown before.")
 
 
 def _tokens(job: Job, answer: Fulfilment) -> int:

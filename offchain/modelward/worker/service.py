@@ -210,7 +210,7 @@ class Worker:
         referee = deployment.referee if ExactReferee.name in deployment.addresses else None
         self._admission = Admission(
             sender,
-            Rehearsal(sender, Takers(account.address, escrow, referee)),
+            Rehearsal(sender, Takers(account.address, escrow, referee), journal),
             deployment.data_share,
             self.policy,
             journal,

@@ -12,7 +12,7 @@ from web3.providers import BaseProvider
 
 from modelward.chain.connection import Chain
 from modelward.chain.events import AccessGranted, AccessRevoked
-from modelward.chain.logs import EventReader, RangeWidth
+from modelward.chain.logs import MANY_LOGS, EventReader, RangeWidth
 from modelward.errors import RpcError, RpcUnavailable
 
 
@@ -216,6 +216,19 @@ def read_through(blocks: int, limit: int, widest: int = 2_000, reason: str = "li
 def test_whatever_a_node_allows_few_requests_are_refused(limit, blocks):
     needed = math.ceil(blocks / min(limit, 2_000))
     assert read_through(blocks, limit) <= 1.5 * needed + 30
+
+
+@given(logs_a_block=st.integers(1, 500))
+def test_where_blocks_are_full_of_logs_few_are_asked_for_at_once(logs_a_block):
+    width, answers = RangeWidth(2_000), []
+    for _ in range(50):
+        answers.append(width.current * logs_a_block)
+        width.accepted(width.current, answers[-1])
+    assert max(answers[1:]) <= max(MANY_LOGS, logs_a_block)
+
+    width.accepted(width.current, 0)
+    width.accepted(width.current, 0)
+    assert width.current > 1_000
 
 
 @pytest.mark.parametrize("limit", [1, 10, 100, 1_000])

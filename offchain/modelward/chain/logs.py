@@ -38,6 +38,9 @@ _EXPLICIT_RANGE: Final = re.compile(r"\[\s*(0x[0-9a-f]+)\s*,\s*(0x[0-9a-f]+)\s*\
 _WIDEST_RANGE: Final = re.compile(
     r"([\d,]+)(k?)[\s-]*block|(?:range|over)\D{0,16}?([\d,]+)(k?)\b", re.IGNORECASE
 )
+MANY_LOGS: Final = 1_000
+"""Logs to have in memory at once, about: where blocks are full of them, ranges are narrower."""
+
 _FORGET_AFTER: Final = 64
 """Ranges read after which a width that was once refused may be tried again."""
 
@@ -56,7 +59,8 @@ class RangeWidth:
 
     A refusal that names a range is taken at its word; otherwise the width is found by bisection
     between what went well and what was refused, so that a node with a limit refuses few times. As
-    limits on the size of answers depend on the blocks, a refusal is forgotten after a while.
+    limits on the size of answers depend on the blocks, a refusal is forgotten after a while. Where
+    there are many logs, the width is such that an answer stays small.
     """
 
     def __init__(self, widest: int) -> None:
@@ -66,8 +70,12 @@ class RangeWidth:
         self._refused = widest + 1
         self._read = 0
 
-    def accepted(self, width: int) -> None:
-        """A range of that width was read."""
+    def accepted(self, width: int, logs: int = 0) -> None:
+        """A range of that width was read, with so many logs in it."""
+        digestible = max(1, width * MANY_LOGS // logs) if logs else self._widest
+        if logs > MANY_LOGS:
+            self.current = digestible
+            return
         if width < self.current:
             return  # the last one before the head says little
         self._good = width
@@ -75,7 +83,7 @@ class RangeWidth:
         if self._read % _FORGET_AFTER == 0:
             self._refused = self._widest + 1
         self.current = max(width, (width + self._refused) // 2) if self._refused > width else width
-        self.current = min(self.current, self._widest)
+        self.current = min(self.current, self._widest, digestible)
 
     def refused(self, width: int, reason: str) -> None:
         """The node found a range of that width too much."""
@@ -135,7 +143,7 @@ class EventReader:
                 raise RpcUnavailable("The RPC endpoint gave logs that were not asked for.")
             yield EventRange(first, end, self._decoded(logs))
             first = end + 1
-            self._width.accepted(width)
+            self._width.accepted(width, len(logs))
 
     def read_block(self, block: Block) -> tuple[Event, ...]:
         """The events of one block, asked for by its hash: a node that lacks it cannot answer.

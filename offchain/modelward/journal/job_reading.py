@@ -124,6 +124,17 @@ class JobReading(Session):
         with self._reading() as connection:
             return [RequestId(request_id) for request_id in connection.scalars(query)]
 
+    def known_among(self, request_ids: Sequence[RequestId]) -> set[RequestId]:
+        """Those of these requests that the journal knows."""
+        known: set[RequestId] = set()
+        with self._reading() as connection:
+            for some in portions(request_ids):
+                query = select(_jobs.request_id).where(
+                    self._here(_jobs), _jobs.request_id.in_(some)
+                )
+                known.update(map(RequestId, connection.scalars(query)))
+        return known
+
     def expired_unheld(self, since: int) -> list[RequestId]:
         """The requests under a verifier that expired at `since` (Unix seconds) or later, answered
         by this queue, but not held by their verifier as far as is known."""

@@ -8,7 +8,7 @@ may not have them all yet, each header's bloom filter tells of logs that an answ
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -148,6 +148,10 @@ class Intake:
     def events(self, first: int, last: int) -> tuple[Event, ...]:
         """What the contracts said in the blocks `first` to `last`, as an endpoint gives it."""
         return self._reader.read_all(first, last)
+
+    def ranges(self, first: int, last: int) -> Iterator[EventRange]:
+        """The same, range by range."""
+        return self._reader.read(first, last)
 
     def placements(self, events: Iterable[Event]) -> list[Placement]:
         """The requests among these events that a worker on this journal may answer.

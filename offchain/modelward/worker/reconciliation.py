@@ -130,16 +130,23 @@ class Reconciliation:
         """Open requests in recent and in some old blocks that the journal does not know."""
         recent = max(self._first_block, cursor.number - RECENT + 1)
         last = min(cursor.number, self._swept + self._chain.network.log_range - 1)
-        placements = {
-            placement.request_id: placement
-            for first, end in ((self._swept, last), (recent, cursor.number))
-            for placement in self._intake.placements(self._intake.events(first, end))
-        }
+        unknown: dict[RequestId, Placement] = {}
+        for first, end in ((self._swept, last), (recent, cursor.number)):
+            for part in self._intake.ranges(first, end):
+                unknown |= self._unknown(part.events, cursor)
         self._swept = self._first_block if last >= recent else last + 1
         return [
             placement
-            for request_id, placement in placements.items()
-            if placement.request.deadline >= cursor.timestamp
-            and self._journal.job(request_id) is None
-            and self._escrow.request_of(request_id, block=cursor.number).status.pending
+            for request_id, placement in unknown.items()
+            if self._escrow.request_of(request_id, block=cursor.number).status.pending
         ]
+
+    def _unknown(self, events: Sequence[Event], cursor: Checkpoint) -> dict[RequestId, Placement]:
+        """The requests of these events that have time left and that the journal does not know."""
+        placements = {
+            placement.request_id: placement
+            for placement in self._intake.placements(events)
+            if placement.request.deadline >= cursor.timestamp
+        }
+        known = self._journal.known_among(list(placements))
+        return {each: placement for each, placement in placements.items() if each not in known}

@@ -58,6 +58,10 @@ timeout = {timeout}
 accounts = "development"
 
 """
+_REMEMBERING: Final = ("--prune-history", "100000")
+"""States that anvil keeps in memory. By itself it puts the oldest of more than 500 on disk, and may
+go on with an empty one when it reorganises."""
+
 _GAS: Final = 400_000
 _FEES: Final = Fees(max_fee=1_000 * GWEI, tip=GWEI)
 
@@ -298,7 +302,7 @@ def open_site(*, anvil: Path | None = None, arguments: tuple[str, ...] = ()) -> 
     """
     with (
         tempfile.TemporaryDirectory(prefix="modelward-drill-") as folder,
-        launch(arguments=arguments, executable=anvil) as node,
+        launch(arguments=(*_REMEMBERING, *arguments), executable=anvil) as node,
         Proxy(node.url) as proxy,
     ):
         site = Site(Path(folder), node.url, proxy)

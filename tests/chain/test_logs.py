@@ -230,6 +230,9 @@ def test_where_blocks_are_full_of_logs_few_are_asked_for_at_once(logs_a_block):
     width.accepted(width.current, 0)
     assert width.current > 1_000
 
+    width.accepted(1, logs_a_block)
+    assert width.current * logs_a_block <= max(MANY_LOGS, logs_a_block)
+
 
 @pytest.mark.parametrize("limit", [1, 10, 100, 1_000])
 def test_a_limit_is_found_and_kept_to(limit):

@@ -73,9 +73,7 @@ class RangeWidth:
     def accepted(self, width: int, logs: int = 0) -> None:
         """A range of that width was read, with so many logs in it."""
         digestible = max(1, width * MANY_LOGS // logs) if logs else self._widest
-        if logs > MANY_LOGS:
-            self.current = digestible
-            return
+        self.current = min(self.current, digestible)
         if width < self.current:
             return  # the last one before the head says little
         self._good = width

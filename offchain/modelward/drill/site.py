@@ -58,7 +58,7 @@ timeout = {timeout}
 accounts = "development"
 
 """
-_REMEMBERING: Final = ("--prune-history", "100000")
+STATES: Final = 10_000
 """States that anvil keeps in memory. By itself it puts the oldest of more than 500 on disk, and may
 go on with an empty one when it reorganises."""
 
@@ -295,14 +295,18 @@ def _answered(packaged: PackagedModel, inputs: list[bytes]) -> tuple[Sample, ...
 
 
 @contextmanager
-def open_site(*, anvil: Path | None = None, arguments: tuple[str, ...] = ()) -> Iterator[Site]:
-    """A site for the length of a `with` block, in a folder of its own.
+def open_site(
+    *, anvil: Path | None = None, arguments: tuple[str, ...] = (), states: int = STATES
+) -> Iterator[Site]:
+    """A site for the length of a `with` block, in a folder of its own, whose node keeps the newest
+    `states` states.
 
     Raises `AnvilMissing` or `RpcUnavailable`.
     """
+    history = "--prune-history", str(states)
     with (
         tempfile.TemporaryDirectory(prefix="modelward-drill-") as folder,
-        launch(arguments=(*_REMEMBERING, *arguments), executable=anvil) as node,
+        launch(arguments=(*history, *arguments), executable=anvil) as node,
         Proxy(node.url) as proxy,
     ):
         site = Site(Path(folder), node.url, proxy)

@@ -17,7 +17,7 @@ from modelward.drill.faults import BATCH_FAULTS, RPC_FAULTS, Fault
 from modelward.drill.findings import Findings
 from modelward.drill.processes import employed
 from modelward.drill.scenarios.reorganisations import reorganise
-from modelward.drill.site import Placed, Site
+from modelward.drill.site import Placed, Site, open_site
 from modelward.terms import RequestId
 
 CONFIRMATIONS: Final = 4
@@ -32,6 +32,8 @@ _FAULTS: Final = (
     Fault.UNDERPRICED,
 )
 _RATE: Final = 0.2
+_STATES: Final = 256
+"""States that the node keeps: with thousands of requests in it, one has several MiB."""
 _OPEN_AT_ONCE: Final = 512
 _AT_ONCE: Final = 32
 """Most requests placed between two blocks, in a soak of many."""
@@ -47,11 +49,12 @@ _MEMORY_GROWTH: Final = 32 << 20
 def soak(requests: int) -> Callable[[Site, int], Findings]:
     """The scenario with so many requests, which leave the requester a day for each."""
 
-    def run(site: Site, seed: int) -> Findings:
-        site.configuration(CONFIRMATIONS)
-        with site.episode(seed) as random:
-            site.plan.by_chance(_RATE, _FAULTS)
-            return _Soak(site, random, requests).run()
+    def run(_: Site, seed: int) -> Findings:
+        with open_site(states=_STATES) as site:
+            site.configuration(CONFIRMATIONS)
+            with site.episode(seed) as random:
+                site.plan.by_chance(_RATE, _FAULTS)
+                return _Soak(site, random, requests).run()
 
     return run
 

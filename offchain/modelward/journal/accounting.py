@@ -8,8 +8,9 @@ from itertools import groupby
 
 from sqlalchemy import bindparam, func, or_, select, update
 
+from modelward.chain.encoding import to_address
 from modelward.journal import schema
-from modelward.journal.encoding import address_of, decode_offer, requester_in
+from modelward.journal.encoding import decode_offer, requester_in
 from modelward.journal.records import Balance, Outlay
 from modelward.journal.session import Session
 from modelward.journal.states import PENDING, State, TransactionState
@@ -107,7 +108,7 @@ class Accounting(Session):
                 outlays += [
                     Outlay(
                         request_id=RequestId(row.request_id),
-                        requester=address_of(row.requester),
+                        requester=to_address(row.requester),
                         at=row.signed_at,
                         wei=row.gas * row.price // len(sharing),
                         refuses=row.refusal is not None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from eth_utils.address import to_checksum_address
 from sqlalchemy import ColumnElement, LargeBinary, func
 
 from modelward.abi_codec import decode, encode
@@ -51,12 +50,6 @@ def verifier_in(offer: ColumnElement[bytes]) -> ColumnElement[bytes]:
 def requester_in(request: ColumnElement[bytes]) -> ColumnElement[bytes]:
     """The 20 bytes of the requester in a column of requests, as the database cuts them out."""
     return func.substr(request, 13, 20, type_=LargeBinary)
-
-
-@lru_cache(maxsize=8_192)
-def address_of(data: bytes) -> Address:
-    """The address that 20 bytes are."""
-    return Address(to_checksum_address(data))
 
 
 def encode_request(request: Request) -> bytes:

@@ -276,9 +276,9 @@ def _engaged(site: Site, batch: int) -> Iterator[_Engaged]:
 
 
 def _placed(site: Site, random: Random, count: int) -> list[Placed]:
-    first = site.requester.next_nonce()
-    placed = [site.place(random, nonce=first + number) for number in range(count)]
-    while site.requester.nonce() < first + count:
+    placed = site.place_many(random, count)
+    due = site.requester.next_nonce()
+    while site.requester.nonce() < due:
         site.mine()
     return placed
 

@@ -243,6 +243,35 @@ def test_where_several_at_once_are_not_taken_headers_are_asked_for_one_by_one(
     assert len(tried) == (4 if isinstance(answer, BadAnswer) else 1)
 
 
+def test_an_endpoint_that_takes_no_several_at_once_is_tried_again_ever_more_rarely(
+    world, monkeypatch
+):
+    chain = Chain.connect(world.network(world.first))
+    refusal = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "no batches"}}
+    tried: list[Any] = []
+    host_clock, passed = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: host_clock() + passed[0])
+
+    def refuse(batch: Any) -> Any:
+        tried.append(batch)
+        return refusal
+
+    def tries_after(seconds: float) -> int:
+        passed[0] += seconds
+        assert [header.number for header in chain.blocks([1, 2])] == [1, 2]
+        return len(tried)
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(chain.provider, "make_batch_request", refuse)
+        assert [tries_after(seconds) for seconds in (0, 10, 10)] == [1, 1, 2]
+        assert [tries_after(seconds) for seconds in (20, 20, 40, 40)] == [2, 3, 3, 4]
+        assert [tries_after(seconds) for seconds in (999, 999, 999, 599, 2)] == [5, 6, 7, 7, 8]
+
+    assert tries_after(601) == 8
+    monkeypatch.setattr(chain.provider, "make_batch_request", refuse)
+    assert [tries_after(seconds) for seconds in (0, 10, 10)] == [9, 9, 10]
+
+
 def bare_sends(chain: Chain, count: int) -> list[SignedTransaction]:
     sender = Sender(chain, Account.development("requester"))
     first = sender.next_nonce()

@@ -46,8 +46,9 @@ _TOLERATED_LAG = 2
 _MOSTLY = 0.5
 _AT_ONCE = 64
 """Requests in one exchange."""
-_SINGLY_SECONDS = 600.0
-"""How long an endpoint that did not take several requests at once is asked one by one."""
+_SINGLY_SECONDS, _LONGEST_SINGLY_SECONDS = 15.0, 600.0
+"""How long an endpoint that did not take several requests at once is asked one by one: the first
+time, and, doubled each time that it does not take them again, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Chain:
         self._floor: Block | None = None
         self._newest = 0
         self._singly_until = 0.0
+        self._singly_seconds = _SINGLY_SECONDS
         self._turns: dict[str, threading.Lock] = {}
 
     @classmethod
@@ -306,8 +308,10 @@ class Chain:
         ):
             results = [self._singly(method, params) for params in each_params]
             if together and (answers is not None or method != _SEND):
-                self._singly_until = time.monotonic() + _SINGLY_SECONDS
+                self._singly_until = time.monotonic() + self._singly_seconds
+                self._singly_seconds = min(2 * self._singly_seconds, _LONGEST_SINGLY_SECONDS)
             return results
+        self._singly_seconds = _SINGLY_SECONDS
         return [
             self._error(answer.error, method) if isinstance(answer, RpcFault) else answer
             for answer in answers

@@ -71,6 +71,11 @@ class WorkerCollector(Collector):
             "lane",
             {lane: vitals.batch_seconds.get(lane, 0.0) for lane in LaneName},
         )
+        yield CounterMetricFamily(
+            "modelward_batch_cpu_seconds",
+            "Seconds of processor time that batches took, outside the sandbox.",
+            vitals.batch_cpu_seconds,
+        )
         yield _labelled(
             CounterMetricFamily("modelward_sandbox_deaths", "Processes that broke, predicting."),
             "cause",

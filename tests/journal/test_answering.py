@@ -483,3 +483,67 @@ def test_a_settlement_that_a_reorganisation_drops_is_held_again(journal, held, c
     assert journal.job(held.request_id).state is State.FINAL
     journal.rewind(block(2))
     assert journal.job(held.request_id).state is State.HELD
+
+
+def lapse(journal, held, first, *, refunded=False):
+    """Let the time pass in which the held answer could be settled; the block that it passes in."""
+    at = Checkpoint(first, bytes([first]) * 32, held.until + 1)
+    end = Ending(held.request_id, State.EXPIRED, "refunded", at.number, at.hash, b"\7" * 32)
+    journal.advance(first, at, ended=[end] if refunded else [])
+    return at
+
+
+@pytest.mark.parametrize("refunded", [False, True])
+def test_the_bond_of_an_answer_that_ended_unpaid_is_looked_after_until_it_is_free(
+    journal, held, refunded
+):
+    assert journal.lapsed_holds() == []
+    lapse(journal, held, 3, refunded=refunded)
+    [job] = journal.lapsed_holds()
+    assert (job.request_id, job.bond) == (held.request_id, 2**100)
+    assert job.answer.commitment == held.answer.commitment
+
+    journal.record_bond_free(held.request_id, 3)
+
+    assert journal.lapsed_holds() == []
+    assert journal.job(held.request_id).bond == 2**100
+
+
+def test_no_bond_of_an_answer_that_was_paid_or_corrected_is_looked_after(journal, held, crowd):
+    at = block(3)
+    for state in (State.FINAL, State.CORRECTED):
+        journal.supplement(ended=[ending(crowd[0], at, state)])
+        assert journal.lapsed_holds() == []
+
+
+def test_a_release_that_a_reorganisation_drops_has_the_bond_looked_after_again(journal, held):
+    at = lapse(journal, held, 3)
+    journal.advance(4, Checkpoint(4, b"\4" * 32, at.timestamp + 1))
+    journal.record_bond_free(held.request_id, 4)
+    assert journal.lapsed_holds() == []
+
+    journal.rewind(at)
+    [job] = journal.lapsed_holds()
+    assert job.request_id == held.request_id
+
+    journal.rewind(block(2))
+    assert journal.lapsed_holds() == []
+    assert journal.job(held.request_id).state is State.HELD
+
+
+def test_an_answer_to_a_verifier_that_expired_unheld_is_told_for_a_while(journal):
+    plain, judged, unanswered = (place(tag, block(1)) for tag in (1, 2, 3))
+    judged, unanswered = (
+        replace(each, offer=replace(each.offer, verifier=REQUESTER))
+        for each in (judged, unanswered)
+    )
+    journal.advance(0, block(1), placed=[plain, judged, unanswered])
+    sign_each(journal, [plain, judged])
+    deadline = judged.request.deadline
+    assert journal.expired_unheld(0) == []
+
+    journal.advance(2, Checkpoint(2, b"\2" * 32, deadline + 1))
+
+    assert journal.counts() == {State.EXPIRED: 3}
+    assert journal.expired_unheld(deadline) == [judged.request_id]
+    assert journal.expired_unheld(deadline + 1) == []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from modelward.chain.events import AnswerPosted
-from modelward.journal import Checkpoint, State
+from modelward.chain.events import AnswerPosted, BondReleased
+from modelward.journal import Checkpoint, Journal, State
+from modelward.journal.states import PENDING
 from modelward.keepers.watch import Deed, Watchtower
 from modelward.sdk import disputes, verify
-from modelward.terms import RefusalReason, RequestStatus
+from modelward.terms import SETTLE_TIME, RefusalReason, RequestStatus
 from modelward.worker import Worker, open_journal
 from modelward.worker.intake import Intake, Reading
 from modelward.worker.reconciliation import Reconciliation
@@ -138,6 +141,105 @@ def test_a_journal_begun_anew_settles_what_was_posted_before(
         pass_the_window(market, posted, connection)
         other.drain()
         assert journal.counts() == {State.FINAL: 1}
+
+
+def let_lapse(market, posted, connection):
+    lapse = posted.answer.settle_after + SETTLE_TIME
+    market.devchain.increase_time(lapse - connection.now() + 1)
+    market.devchain.mine(1)
+
+
+def look_after_bonds(worker, market):
+    """What the worker does within its next minute, and another block."""
+    worker._bonds_seen = -math.inf
+    worker.step()
+    market.devchain.mine(1)
+    worker.step()
+
+
+@pytest.mark.parametrize("refunded", [False, True])
+def test_the_bond_of_an_answer_that_could_not_be_settled_is_taken_back(
+    serving, placed, posted, market, referee, connection, refunded
+):
+    let_lapse(market, posted, connection)
+    if refunded:
+        outsider = market.connection("outsider")
+        outsider.send(outsider.escrow.refund(placed.id))
+    assert referee.balance_of(posted.worker) == 0
+
+    serving.step()
+    assert serving.journal.job(placed.id).state is State.EXPIRED
+    look_after_bonds(serving, market)
+
+    assert referee.balance_of(posted.worker) == BOND
+    [released] = connection.events(BondReleased, about=[placed.id])
+    look_after_bonds(serving, market)
+    assert serving.journal.lapsed_holds() == []
+    assert serving.journal.count_in_flight().total() == 0
+    assert list(connection.events(BondReleased, about=[placed.id])) == [released]
+
+
+def test_a_release_on_its_way_is_not_sent_again_by_a_worker_that_died_meanwhile(
+    serving, placed, posted, market, referee, connection, sandbox, tmp_path
+):
+    let_lapse(market, posted, connection)
+    serving.step()
+    connection.chain.rpc("evm_setAutomine", [False])
+    serving._bonds_seen = -math.inf
+    serving.step()
+    [release] = serving.journal.transactions(*PENDING)
+    account, identity = market.connection("worker"), serving.journal.identity
+    serving.journal.close()
+
+    place = next((tmp_path / "j").glob("*.sqlite"))
+    with (
+        Journal(place, identity) as journal,
+        Worker(
+            account.chain,
+            account.deployment,
+            account.account,
+            account.store,
+            journal,
+            sandbox=sandbox,
+        ) as other,
+    ):
+        other.step()
+        assert journal.transactions(*PENDING) == [release]
+        look_after_bonds(other, market)
+        look_after_bonds(other, market)
+        assert journal.lapsed_holds() == []
+    assert referee.balance_of(posted.worker) == BOND
+
+
+def test_a_bond_that_is_not_worth_the_gas_stays_and_is_looked_at_again_later(
+    serving, placed, posted, market, referee, connection, monkeypatch, caplog
+):
+    let_lapse(market, posted, connection)
+    serving.step()
+    with monkeypatch.context() as dear:
+        dear.setattr("modelward.chain.fees.Fees.price", lambda *_: BOND)
+        look_after_bonds(serving, market)
+    assert "its bond of 0.02 ether is left for now" in caplog.text
+    look_after_bonds(serving, market)
+    assert referee.balance_of(posted.worker) == 0
+
+    serving._bonds._left_until.clear()
+    look_after_bonds(serving, market)
+    assert referee.balance_of(posted.worker) == BOND
+
+
+def test_a_bond_that_somebody_else_had_released_is_noticed(
+    serving, placed, posted, market, referee, connection
+):
+    let_lapse(market, posted, connection)
+    serving.step()
+    assert len(serving.journal.lapsed_holds()) == 1
+    disputes.release(market.connection("outsider"), posted)
+
+    look_after_bonds(serving, market)
+
+    assert serving.journal.lapsed_holds() == []
+    assert serving.journal.transactions(*PENDING) == []
 
 
 @pytest.fixture

@@ -148,6 +148,15 @@ class Following(Outcomes):
             )
         return Advance(tuple(new), tuple(over))
 
+    def record_bond_free(self, request_id: RequestId, block_number: int) -> None:
+        """Note that as of a block the bond of an answer that ended unpaid is its worker's again."""
+        with self._holding(Lease.SENDING) as connection:
+            connection.execute(
+                update(schema.jobs)
+                .where(self._job(request_id))
+                .values(bond_free_at_block=block_number)
+            )
+
     def rewind(self, to: Checkpoint) -> list[RequestId]:
         """Undo what blocks after `to` said, after a reorganisation, and return what it touched.
 
@@ -193,6 +202,11 @@ class Following(Outcomes):
             update(schema.jobs)
             .where(self._here(_jobs), _jobs.block_number > after)
             .values(on_chain=False)
+        )
+        connection.execute(
+            update(schema.jobs)
+            .where(self._here(_jobs), _jobs.bond_free_at_block > after)
+            .values(bond_free_at_block=None)
         )
         for transaction_hash in hashes:
             affected += self._unmine(connection, transaction_hash)

@@ -149,6 +149,24 @@ class JobReading(Session):
         with self._reading() as connection:
             return [RequestId(request_id) for request_id in connection.scalars(query)]
 
+    def lapsed_holds(self) -> list[Job]:
+        """The requests that expired while a verifier held this account's answer and its bond, and
+        whose bond is not known to be free, the longest expired first."""
+        query = (
+            select(schema.jobs)
+            .where(
+                self._here(_jobs),
+                _jobs.state == State.EXPIRED,
+                _jobs.bond.is_not(None),
+                _jobs.bond_free_at_block.is_(None),
+                _jobs.account == self.identity.account,
+                _jobs.on_chain,
+            )
+            .order_by(_jobs.deadline, _jobs.request_id)
+        )
+        with self._reading() as connection:
+            return [read_job(row) for row in connection.execute(query)]
+
     def counts(self) -> dict[State, int]:
         """How many requests are in each state."""
         query = select(_jobs.state, func.count()).where(self._here(_jobs)).group_by(_jobs.state)

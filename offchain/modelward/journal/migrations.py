@@ -135,11 +135,14 @@ HELD_ANSWERS = (
     "CREATE INDEX transactions_by_state ON transactions (chain_id, account, state, spent)",
 )
 
+RELEASED_BONDS = ("ALTER TABLE jobs ADD COLUMN bond_free_at_block BIGINT",)
+
 STEPS: tuple[Sequence[str], ...] = (
     FIRST_TABLES,
     CARRIED_REQUESTS,
     SHARED_QUEUES,
     HELD_ANSWERS,
+    RELEASED_BONDS,
 )
 """The statements of each step; step n leads to version n, counted from 1."""
 

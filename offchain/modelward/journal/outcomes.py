@@ -51,6 +51,7 @@ class Outcomes(Sending):
                     failures=0,
                     held_until=0,
                     ended_at_block=None,
+                    bond_free_at_block=None,
                     deadline=bindparam("until"),
                     held_at_block=bindparam("number"),
                 ),
@@ -82,6 +83,7 @@ class Outcomes(Sending):
                 "settle_after": None,
                 "bond": None,
                 "held_at_block": None,
+                "bond_free_at_block": None,
             }
             if row.state == State.HELD:
                 values["state"] = self._resting_state(connection, row, held=False)

@@ -94,9 +94,11 @@ jobs = Table(
     Column("settle_after", BigInteger),
     Column("bond", String(40)),
     Column("held_at_block", BigInteger),
+    Column("bond_free_at_block", BigInteger),
 )
 """`holder` and `held_until` are a worker's lease; `settle_after`, `bond` (wei) and `held_at_block`
-are of an answer that a verifier holds, and `deadline` is until when it does."""
+are of an answer that a verifier holds, and `deadline` is until when it does. `bond_free_at_block`
+is of one that ended unpaid: a block as of which its bond was found released."""
 
 transactions = Table(
     "transactions",

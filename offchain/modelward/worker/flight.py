@@ -241,9 +241,12 @@ class Flight:
         return prepared
 
     def _unaffordable(self, shipment: Shipment, fees: Fees, head: Block) -> Waiting | None:
+        """Why the answers are not worth the gas. What carries none was found worth it before."""
         cost = shipment.gas * fees.price(head.base_fee)
         jobs = list(shipment.jobs)
-        if jobs and isinstance(jobs[0].answer, Refusal):
+        if not jobs:
+            return None
+        if isinstance(jobs[0].answer, Refusal):
             return self._admission.withheld(jobs[0], cost, head)
         return self._admission.unprofitable(jobs, cost)
 

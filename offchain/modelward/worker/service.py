@@ -39,7 +39,9 @@ from modelward.sdk.key_files import KeyFiles
 from modelward.sdk.keyring import Keyring
 from modelward.terms import RefusalReason, RequestId
 from modelward.worker.admission import Admission, Waiting
+from modelward.worker.bonds import Bonds
 from modelward.worker.execution import AnswerDelayed, Execution, Interrupted, Outcome, Postponed
+from modelward.worker.flight import Flight
 from modelward.worker.intake import Intake, Reading
 from modelward.worker.lanes import Batch, Lanes
 from modelward.worker.milestones import Milestone, Observer
@@ -51,6 +53,7 @@ from modelward.worker.versions import VersionReader
 from modelward.worker.vitals import Thresholds, Vitals
 
 _RECONCILE_EVERY = 60.0
+_BONDS_EVERY = 60.0
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 _GLANCE = 0.2
@@ -208,9 +211,10 @@ class Worker:
         self._reconciliation = Reconciliation(chain, deployment, journal, self._intake)
         self._reconciled = time.monotonic()
         referee = deployment.referee if ExactReferee.name in deployment.addresses else None
+        takers = Takers(account.address, escrow, referee)
         self._admission = Admission(
             sender,
-            Rehearsal(sender, Takers(account.address, escrow, referee), journal),
+            Rehearsal(sender, takers, journal),
             deployment.data_share,
             self.policy,
             journal,
@@ -226,7 +230,10 @@ class Worker:
             escrow=escrow.address,
         )
         self._lanes = Lanes(execution, self._sandbox)
-        self._settlement = Settlement(sender, escrow, journal, self._admission, self._observe)
+        flight = Flight(sender, escrow, journal, self._admission, self._observe)
+        self._settlement = Settlement(sender, journal, self._admission, flight)
+        self._bonds = Bonds(sender, takers, journal, self._admission, flight)
+        self._bonds_seen = -math.inf
 
     def close(self) -> None:
         """End the processes that predict, unless it was given a sandbox of somebody else's."""
@@ -339,6 +346,7 @@ class Worker:
         self._follow()
         self._compute(patience)
         self._settle_held()
+        self._take_back_bonds()
         if Report(tuple(self._passed)).at(Milestone.BROADCAST):
             self._follow()
             self._read()
@@ -509,6 +517,12 @@ class Worker:
         if self._taking and self.journal.job_ids(State.HELD):
             due = self.journal.settleable(self.chain.head().timestamp)
             self._submit([each for each in due if self._postponed.due(each)], State.HELD)
+
+    def _take_back_bonds(self) -> None:
+        """Have bonds released of answers that could not be settled in time."""
+        if self._taking and time.monotonic() - self._bonds_seen >= _BONDS_EVERY:
+            self._bonds_seen = time.monotonic()
+            self._bonds.take_back()
 
     def _submit(self, request_ids: Sequence[RequestId], state: State) -> None:
         due = request_ids[: self._settlement.capacity] if request_ids else []

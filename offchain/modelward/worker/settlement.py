@@ -6,14 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from modelward.chain.connection import Block
-from modelward.chain.contracts import InferenceEscrow
 from modelward.chain.sender import Sender
 from modelward.errors import ContractRefused, RpcError
 from modelward.journal import Job, Journal, Lease
 from modelward.terms import Offer, Outcome, RequestId
 from modelward.worker.admission import Admission, Waiting, refused
 from modelward.worker.flight import Flight, Shipment
-from modelward.worker.milestones import Observer
 from modelward.worker.rehearsal import AT_ONCE, judged_among_others
 
 MAX_FAILURES = 3
@@ -26,17 +24,15 @@ class Settlement:
     def __init__(
         self,
         sender: Sender,
-        escrow: InferenceEscrow,
         journal: Journal,
         admission: Admission,
-        observe: Observer,
+        flight: Flight,
     ) -> None:
         self._sender = sender
-        self._escrow = escrow
         self._rehearsal = admission.rehearsal
         self._journal = journal
         self._policy = admission.policy
-        self._flight = Flight(sender, escrow, journal, admission, observe)
+        self._flight = flight
         self._alone: set[RequestId] = set()
 
     @property

@@ -30,7 +30,7 @@ class Takers:
         """The call that answers one request, with `answer` or else with the one computed; or that
         has the answer paid which the referee held until nobody could challenge it any more."""
         if job.settle_after is not None and answer is None:
-            return self._settling(job, job.settle_after)
+            return self._settling(job)
         answer = answer or job.answer
         if answer is None:
             raise ValueError("the job has no answer")
@@ -48,18 +48,23 @@ class Takers:
         plainly = referee.answer if referee else self.escrow.fulfil
         return plainly(offer, request, answer.commitment, answer.output)
 
-    def _settling(self, job: Job, settle_after: int) -> Call:
-        if self.referee is None or not isinstance(job.answer, Fulfilment):
+    def _settling(self, job: Job) -> Call:
+        if self.referee is None:
             raise ValueError("nothing of the job is held")
-        posted = terms.ExactAnswer(
+        return self.referee.settle(job.offer, job.request, self.posted(job))
+
+    def posted(self, job: Job) -> terms.ExactAnswer:
+        """The answer of this worker's that the referee holds."""
+        if job.settle_after is None or not isinstance(job.answer, Fulfilment):
+            raise ValueError("nothing of the job is held")
+        return terms.ExactAnswer(
             worker=self.worker,
-            settle_after=settle_after,
+            settle_after=job.settle_after,
             bond=job.bond,
             commitment=job.answer.commitment,
             result_salt=job.answer.result_salt or ZERO_HASH,
             output=job.answer.output,
         )
-        return self.referee.settle(job.offer, job.request, posted)
 
     def answering_many(self, jobs: Sequence[Job], answer: Fulfilment | None = None) -> Call:
         """The call that answers several requests under one offer, as `answering` does each."""

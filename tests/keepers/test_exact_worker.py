@@ -18,16 +18,21 @@ from modelward.worker.reconciliation import Reconciliation
 from tests.exact_market import BOND
 
 
+def hired(connection, journal, sandbox):
+    """A worker for the connection's account."""
+    place = connection.chain, connection.deployment, connection.account, connection.store
+    return Worker(*place, journal, sandbox=sandbox)
+
+
 @pytest.fixture
 def serving(market, published, sandbox, tmp_path):
     connection = market.connection("worker")
     chain, deployment = connection.chain, connection.deployment
-    with open_journal(chain, deployment, connection.account, directory=tmp_path / "j") as journal:
-        worker = Worker(
-            chain, deployment, connection.account, connection.store, journal, sandbox=sandbox
-        )
-        with worker:
-            yield worker
+    with (
+        open_journal(chain, deployment, connection.account, directory=tmp_path / "j") as journal,
+        hired(connection, journal, sandbox) as worker,
+    ):
+        yield worker
 
 
 def test_without_a_bond_it_waits_and_with_one_it_answers(
@@ -127,14 +132,7 @@ def test_a_journal_begun_anew_settles_what_was_posted_before(
         open_journal(
             account.chain, account.deployment, account.account, directory=place
         ) as journal,
-        Worker(
-            account.chain,
-            account.deployment,
-            account.account,
-            account.store,
-            journal,
-            sandbox=sandbox,
-        ) as other,
+        hired(account, journal, sandbox) as other,
     ):
         other.drain()
         assert journal.counts() == {State.HELD: 1}
@@ -194,14 +192,7 @@ def test_a_release_on_its_way_is_not_sent_again_by_a_worker_that_died_meanwhile(
     place = next((tmp_path / "j").glob("*.sqlite"))
     with (
         Journal(place, identity) as journal,
-        Worker(
-            account.chain,
-            account.deployment,
-            account.account,
-            account.store,
-            journal,
-            sandbox=sandbox,
-        ) as other,
+        hired(account, journal, sandbox) as other,
     ):
         other.step()
         assert journal.transactions(*PENDING) == [release]

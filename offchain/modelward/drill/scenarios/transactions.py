@@ -27,6 +27,8 @@ _BUMP: Final = (9, 8)
 """A replacement bids at least 12.5 % more."""
 
 _SEVERAL: Final = 3
+_STEPS: Final = 25
+"""In so many a worker has sent its transactions, even if the machine is busy."""
 
 Mishap = Callable[[Site, Crew, int], None]
 """Told how many transactions are sent before the one that it happens to, in the same exchange."""
@@ -78,8 +80,12 @@ def _check_bumps(signed: list[SignedAnswer], found: Findings) -> None:
 
 
 def _drop(site: Site, crew: Crew, before: int) -> None:
-    crew.step()
-    dropped = crew.journal.transactions(TransactionState.SENT)[before]
+    for _ in range(_STEPS):
+        crew.step()
+        sent = crew.journal.transactions(TransactionState.SENT)
+        if len(sent) > before:
+            break
+    dropped = sent[before]
     site.chain.rpc("anvil_dropTransaction", [to_hex(dropped.hash)])
 
 

@@ -51,8 +51,8 @@ class Bonds:
 
         Raises `RpcUnavailable` or `RpcError`.
         """
-        referee, cursor = self._takers.referee, self._journal.cursor()
-        if referee is None or cursor is None:
+        referee = self._takers.referee
+        if referee is None:
             return
         now = time.monotonic()
         staked = [
@@ -62,16 +62,17 @@ class Bonds:
         ][:AT_ONCE]
         if not staked or not self._journal.hold(Lease.SENDING):
             return
-        waiting = self._note_free(referee, staked, cursor.number)
+        waiting = self._note_free(referee, staked)
         if waiting:
             with self._sender.turn():
                 head = self._sender.chain.head()
                 self._flight.send(self._releases(referee, waiting, head), self._flight.runway(head))
 
-    def _note_free(self, referee: ExactReferee, staked: Sequence[Job], confirmed: int) -> list[Job]:
+    def _note_free(self, referee: ExactReferee, staked: Sequence[Job]) -> list[Job]:
         """Those whose bonds are not free as of a confirmed block; of the others the journal is
         told."""
         waiting: list[Job] = []
+        confirmed = self._sender.chain.confirmed_head().number
         for job in staked:
             if referee.pending_of(job.request_id, block=confirmed) == ZERO_HASH:
                 self._journal.record_bond_free(job.request_id, confirmed)

@@ -80,12 +80,7 @@ def _check_bumps(signed: list[SignedAnswer], found: Findings) -> None:
 
 
 def _drop(site: Site, crew: Crew, before: int) -> None:
-    for _ in range(_STEPS):
-        crew.step()
-        sent = crew.journal.transactions(TransactionState.SENT)
-        if len(sent) > before:
-            break
-    dropped = sent[before]
+    dropped = _sent(crew, before)[before]
     site.chain.rpc("anvil_dropTransaction", [to_hex(dropped.hash)])
 
 
@@ -99,7 +94,7 @@ def _underprice(site: Site, crew: Crew, before: int) -> None:
 
 def _raise_the_base_fee(site: Site, crew: Crew, _: int) -> None:
     """Ten times what the transactions were signed under, for as long as they wait."""
-    crew.step()
+    _sent(crew)
     for _ in range(30):
         site.set_base_fee(10 * _BASE_FEE)
         site.mine()
@@ -110,7 +105,7 @@ def _raise_the_base_fee(site: Site, crew: Crew, _: int) -> None:
 
 def _use_the_key(site: Site, crew: Crew, before: int) -> None:
     """Somebody else with the key takes the nonce, for a higher fee."""
-    crew.step()
+    _sent(crew, before)
     _send_elsewhere(site, crew, ahead=before, mined=True)
 
 
@@ -128,6 +123,17 @@ def _leave_a_gap_below(site: Site, crew: Crew, _: int) -> None:
 
 def _lose_the_reply(site: Site, crew: Crew, before: int) -> None:
     _fail_to_send(site, crew, before, *[Fault.LOST_REPLY] * 2)
+
+
+def _sent(crew: Crew, before: int = 0) -> list[SignedAnswer]:
+    """Step until the worker has sent a transaction behind so many others; all that it has sent."""
+    sent: list[SignedAnswer] = []
+    for _ in range(_STEPS):
+        crew.step()
+        sent = crew.journal.transactions(TransactionState.SENT)
+        if len(sent) > before:
+            break
+    return sent
 
 
 def _fail_to_send(site: Site, crew: Crew, before: int, *faults: Fault) -> None:

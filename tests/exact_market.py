@@ -23,6 +23,12 @@ EXACT = DisputeTerms(WINDOW, BOND)
 NAME = "exact-cancer"
 
 
+def mine_after(market, timestamp):
+    """Let time pass, and a block be the first after a timestamp."""
+    market.devchain.increase_time(max(1, timestamp - market.connection().now() + 1))
+    market.devchain.mine(1)
+
+
 @pytest.fixture
 def published(owner, breast_cancer):
     published = owner.publish(

@@ -46,6 +46,8 @@ MAX_INLINE_BYTES = 1024
 """Longest framed input or output that clients put into an event; larger ones go to a store."""
 INLINE_ONLY = 1
 """Request flag: the output must be in the event itself."""
+MAX_HOLD = 30 * 86_400
+"""How long a verifier can hold an answer at most, in seconds."""
 SETTLE_TIME = 86_400
 """How long after its window the ExactReferee lets an answer be settled, in seconds."""
 

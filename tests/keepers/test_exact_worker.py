@@ -15,7 +15,7 @@ from modelward.terms import SETTLE_TIME, RefusalReason, RequestStatus
 from modelward.worker import Worker, open_journal
 from modelward.worker.intake import Intake, Reading
 from modelward.worker.reconciliation import Reconciliation
-from tests.exact_market import BOND
+from tests.exact_market import BOND, mine_after
 
 
 def hired(connection, journal, sandbox):
@@ -81,9 +81,8 @@ def posted(serving, placed, market, referee, connection):
     return event
 
 
-def pass_the_window(market, posted, connection):
-    market.devchain.increase_time(posted.answer.settle_after - connection.now() + 1)
-    market.devchain.mine(1)
+def pass_the_window(market, posted):
+    mine_after(market, posted.answer.settle_after)
 
 
 def test_its_answer_is_settled_by_itself_once_nobody_can_challenge_it(
@@ -93,7 +92,7 @@ def test_its_answer_is_settled_by_itself_once_nobody_can_challenge_it(
     assert serving.journal.settleable(posted.answer.settle_after) == []
     assert connection.escrow.request_of(placed.id).status is RequestStatus.HELD
 
-    pass_the_window(market, posted, connection)
+    pass_the_window(market, posted)
     serving.drain()
 
     assert connection.escrow.request_of(placed.id).status is RequestStatus.FULFILLED
@@ -108,9 +107,9 @@ def test_its_answer_is_settled_by_itself_once_nobody_can_challenge_it(
 
 
 def test_settling_that_costs_more_than_it_pays_is_left(
-    serving, placed, posted, market, connection, monkeypatch
+    serving, placed, posted, market, monkeypatch
 ):
-    pass_the_window(market, posted, connection)
+    pass_the_window(market, posted)
     monkeypatch.setattr("modelward.config.Policy.pay", lambda *_: 1)
     serving.drain()
     job = serving.journal.job(placed.id)
@@ -136,15 +135,13 @@ def test_a_journal_begun_anew_settles_what_was_posted_before(
     ):
         other.drain()
         assert journal.counts() == {State.HELD: 1}
-        pass_the_window(market, posted, connection)
+        pass_the_window(market, posted)
         other.drain()
         assert journal.counts() == {State.FINAL: 1}
 
 
-def let_lapse(market, posted, connection):
-    lapse = posted.answer.settle_after + SETTLE_TIME
-    market.devchain.increase_time(lapse - connection.now() + 1)
-    market.devchain.mine(1)
+def let_lapse(market, posted):
+    mine_after(market, posted.answer.settle_after + SETTLE_TIME)
 
 
 def look_after_bonds(worker, market):
@@ -159,7 +156,7 @@ def look_after_bonds(worker, market):
 def test_the_bond_of_an_answer_that_could_not_be_settled_is_taken_back(
     serving, placed, posted, market, referee, connection, refunded
 ):
-    let_lapse(market, posted, connection)
+    let_lapse(market, posted)
     if refunded:
         outsider = market.connection("outsider")
         outsider.send(outsider.escrow.refund(placed.id))
@@ -180,7 +177,7 @@ def test_the_bond_of_an_answer_that_could_not_be_settled_is_taken_back(
 def test_a_release_on_its_way_is_not_sent_again_by_a_worker_that_died_meanwhile(
     serving, placed, posted, market, referee, connection, sandbox, tmp_path
 ):
-    let_lapse(market, posted, connection)
+    let_lapse(market, posted)
     serving.step()
     connection.chain.rpc("evm_setAutomine", [False])
     serving._bonds_seen = -math.inf
@@ -203,9 +200,9 @@ def test_a_release_on_its_way_is_not_sent_again_by_a_worker_that_died_meanwhile(
 
 
 def test_a_bond_that_is_not_worth_the_gas_stays_and_is_looked_at_again_later(
-    serving, placed, posted, market, referee, connection, monkeypatch, caplog
+    serving, placed, posted, market, referee, monkeypatch, caplog
 ):
-    let_lapse(market, posted, connection)
+    let_lapse(market, posted)
     serving.step()
     with monkeypatch.context() as dear:
         dear.setattr("modelward.chain.fees.Fees.price", lambda *_: BOND)
@@ -222,7 +219,7 @@ def test_a_bond_that_is_not_worth_the_gas_stays_and_is_looked_at_again_later(
 def test_a_bond_that_somebody_else_had_released_is_noticed(
     serving, placed, posted, market, referee, connection
 ):
-    let_lapse(market, posted, connection)
+    let_lapse(market, posted)
     serving.step()
     assert len(serving.journal.lapsed_holds()) == 1
     disputes.release(market.connection("outsider"), posted)
@@ -246,20 +243,18 @@ def unheard(monkeypatch, serving, placed, market, referee, connection):
     return event
 
 
-def let_expire(serving, placed, market, connection):
-    deadline = serving.journal.job(placed.id).request.deadline
-    market.devchain.increase_time(max(1, deadline - connection.now() + 1))
-    market.devchain.mine(1)
+def let_expire(serving, placed, market):
+    mine_after(market, serving.journal.job(placed.id).request.deadline)
     serving.step()
     assert serving.journal.job(placed.id).state is State.EXPIRED
 
 
 @pytest.mark.parametrize("late", [False, True])
 def test_an_answer_whose_hold_was_missed_is_found_and_settled(
-    serving, placed, unheard, market, connection, late
+    serving, placed, unheard, market, late
 ):
     if late:
-        let_expire(serving, placed, market, connection)
+        let_expire(serving, placed, market)
 
     assert serving._reconciliation.look().rewound == (placed.id,)
 
@@ -267,7 +262,7 @@ def test_an_answer_whose_hold_was_missed_is_found_and_settled(
     assert job.state is State.HELD
     assert (job.settle_after, job.bond) == (unheard.answer.settle_after, BOND)
     assert serving._reconciliation.look() == Reading()
-    pass_the_window(market, unheard, connection)
+    pass_the_window(market, unheard)
     serving.drain()
     assert serving.journal.job(placed.id).state is State.FINAL
 
@@ -275,8 +270,8 @@ def test_an_answer_whose_hold_was_missed_is_found_and_settled(
 def test_an_answer_that_was_paid_after_both_hold_and_end_were_missed_is_final(
     serving, placed, unheard, market, connection, monkeypatch
 ):
-    pass_the_window(market, unheard, connection)
-    let_expire(serving, placed, market, connection)
+    pass_the_window(market, unheard)
+    let_expire(serving, placed, market)
     disputes.settle(market.connection("requester"), placed.id)
     with monkeypatch.context() as deaf:
         deaf.setattr(Intake, "endings", lambda *_: [])

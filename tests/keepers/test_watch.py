@@ -11,7 +11,7 @@ from modelward.errors import InvalidTerms
 from modelward.keepers.watch import Deed, Finding, Watchtower, sentence
 from modelward.sdk import DisputeTerms, EncryptionKeys, connect
 from modelward.terms import ETHER, SETTLE_TIME, RequestStatus, Right
-from tests.exact_market import BOND, EXACT, NAME, one_more
+from tests.exact_market import BOND, EXACT, NAME, mine_after, one_more
 from tests.market import PRICE, configuration
 
 
@@ -93,12 +93,10 @@ def test_its_own_answers_are_settled_when_their_time_has_come(
 
 
 def test_the_bond_of_its_own_answer_that_lapsed_is_released_if_that_pays(
-    post, placed, worker, market, connection, referee, monkeypatch
+    post, placed, worker, market, referee, monkeypatch
 ):
     posted = post(placed)
-    lapse = posted.answer.settle_after + SETTLE_TIME
-    market.devchain.increase_time(lapse - connection.now() + 1)
-    market.devchain.mine(1)
+    mine_after(market, posted.answer.settle_after + SETTLE_TIME)
     tower = Watchtower(worker.connection)
     with monkeypatch.context() as dear:
         dear.setattr("modelward.sdk.disputes.Prospect.profit", 0)

@@ -103,21 +103,21 @@ class Following(Outcomes):
             self._forget_checkpoints(connection)
         return Advance(tuple(new), tuple(over))
 
+    def known_among(self, request_ids: Collection[RequestId]) -> set[RequestId]:
+        """Those of these requests that the journal knows."""
+        with self._reading() as connection:
+            return set(self._known(connection, request_ids))
+
     def notice(self, placed: Sequence[Placement]) -> tuple[RequestId, ...]:
         """Record requests of blocks above the cursor, which may yet be dropped, as seen.
 
         Requests known already are left as they are. Returns what is new.
         """
-        new: list[RequestId] = []
         with self._holding(Lease.READING) as connection:
-            for placement in placed:
-                known = connection.execute(
-                    select(_jobs.on_chain).where(self._job(placement.request_id))
-                ).one_or_none()
-                if known is None:
-                    self._insert(connection, [placement], State.SEEN)
-                    new.append(placement.request_id)
-        return tuple(new)
+            known = self._known(connection, [each.request_id for each in placed])
+            unknown = {p.request_id: p for p in placed if p.request_id not in known}
+            self._insert(connection, list(unknown.values()), State.SEEN)
+        return tuple(unknown)
 
     def supplement(
         self,

@@ -124,17 +124,6 @@ class JobReading(Session):
         with self._reading() as connection:
             return [RequestId(request_id) for request_id in connection.scalars(query)]
 
-    def known_among(self, request_ids: Sequence[RequestId]) -> set[RequestId]:
-        """Those of these requests that the journal knows."""
-        known: set[RequestId] = set()
-        with self._reading() as connection:
-            for some in portions(request_ids):
-                query = select(_jobs.request_id).where(
-                    self._here(_jobs), _jobs.request_id.in_(some)
-                )
-                known.update(map(RequestId, connection.scalars(query)))
-        return known
-
     def expired_unheld(self, since: int) -> list[RequestId]:
         """The requests under a verifier that expired at `since` (Unix seconds) or later, answered
         by this queue, but not held by their verifier as far as is known."""
@@ -149,11 +138,11 @@ class JobReading(Session):
         with self._reading() as connection:
             return [RequestId(request_id) for request_id in connection.scalars(query)]
 
-    def lapsed_holds(self) -> list[Job]:
+    def lapsed_holds(self) -> list[RequestId]:
         """The requests that expired while a verifier held this account's answer and its bond, and
         whose bond is not known to be free, the longest expired first."""
         query = (
-            select(schema.jobs)
+            select(_jobs.request_id)
             .where(
                 self._here(_jobs),
                 _jobs.state == State.EXPIRED,
@@ -165,7 +154,7 @@ class JobReading(Session):
             .order_by(_jobs.deadline, _jobs.request_id)
         )
         with self._reading() as connection:
-            return [read_job(row) for row in connection.execute(query)]
+            return [RequestId(request_id) for request_id in connection.scalars(query)]
 
     def counts(self) -> dict[State, int]:
         """How many requests are in each state."""

@@ -51,7 +51,6 @@ class Outcomes(Sending):
                     failures=0,
                     held_until=0,
                     ended_at_block=None,
-                    bond_free_at_block=None,
                     deadline=bindparam("until"),
                     held_at_block=bindparam("number"),
                 ),
@@ -83,7 +82,6 @@ class Outcomes(Sending):
                 "settle_after": None,
                 "bond": None,
                 "held_at_block": None,
-                "bond_free_at_block": None,
             }
             if row.state == State.HELD:
                 values["state"] = self._resting_state(connection, row, held=False)

@@ -50,7 +50,7 @@ class State(StrEnum):
 
     @property
     def is_end(self) -> bool:
-        """Whether nothing remains to be done."""
+        """Whether nothing remains to be done for it. A bond may remain to be taken back."""
         return self in ENDS
 
 

@@ -23,7 +23,7 @@ from modelward.worker.admission import Admission
 from modelward.worker.flight import Flight, Shipment
 from modelward.worker.taking import Takers
 
-AT_ONCE = 16
+_AT_ONCE = 16
 """Bonds looked after each time."""
 _LOOK_AGAIN_SECONDS = 3600.0
 """How long a bond that is not worth the gas is left."""
@@ -55,14 +55,11 @@ class Bonds:
         if referee is None:
             return
         now = time.monotonic()
-        staked = [
-            job
-            for job in self._journal.lapsed_holds()
-            if self._left_until.get(job.request_id, 0.0) <= now
-        ][:AT_ONCE]
-        if not staked or not self._journal.hold(Lease.SENDING):
+        lapsed = self._journal.lapsed_holds()
+        due = [each for each in lapsed if self._left_until.get(each, 0.0) <= now][:_AT_ONCE]
+        if not due or not self._journal.hold(Lease.SENDING):
             return
-        waiting = self._note_free(referee, staked)
+        waiting = self._note_free(referee, self._journal.jobs_among(due))
         if waiting:
             with self._sender.turn():
                 head = self._sender.chain.head()

@@ -63,7 +63,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """A transaction to be: the answers to `jobs` in one `call`, with the `gas` to give it."""
+    """A transaction to be: the answers to `jobs` in one `call`, with the `gas` to give it. One with
+    a purpose of its own carries none."""
 
     jobs: tuple[Job, ...]
     call: Call
@@ -512,18 +513,18 @@ class Flight:
     ) -> list[RequestId]:
         """No block holds its nonce yet."""
         jobs = [job for job in self._journal.jobs_of(transaction.hash) if not job.state.is_end]
-        filler = not self._journal.carried_by(transaction.hash)
+        carries_none = not self._journal.carried_by(transaction.hash)
         signed = SignedTransaction.from_raw(transaction.raw)
         if transaction.state is TransactionState.SIGNED or not self._is_in_pool(transaction, head):
             if jobs and self._is_refused(signed.call):
                 jobs = []
-            if not jobs and not filler:
+            if not jobs and not carries_none:
                 if something_behind:
                     return self._replace(transaction, None, head)
                 return self._drop(transaction, "its requests need no answer any more")
             request_ids = [job.request_id for job in jobs]
             return self._broadcast([(transaction, signed, request_ids)], head)
-        if not jobs and not filler:
+        if not jobs and not carries_none:
             return self._replace(transaction, None, head)
         if (
             self._is_stuck(transaction, head)

@@ -142,15 +142,12 @@ class Intake:
         first = max(confirmed.number, self._noticed) + 1
         head = self._chain.head().number
         if first <= head:
-            self._journal.notice(self.placements(self.events(first, head)))
+            self._journal.notice(self.placements(self._reader.read_all(first, head)))
         self._noticed = head  # lower again after a reorganisation
 
-    def events(self, first: int, last: int) -> tuple[Event, ...]:
-        """What the contracts said in the blocks `first` to `last`, as an endpoint gives it."""
-        return self._reader.read_all(first, last)
-
     def ranges(self, first: int, last: int) -> Iterator[EventRange]:
-        """The same, range by range."""
+        """What the contracts said in the blocks `first` to `last`, as an endpoint gives it and
+        range by range."""
         return self._reader.read(first, last)
 
     def placements(self, events: Iterable[Event]) -> list[Placement]:

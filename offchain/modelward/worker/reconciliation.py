@@ -25,16 +25,13 @@ from modelward.chain.events import (
 from modelward.chain.logs import EventReader
 from modelward.deployment import Deployment
 from modelward.journal import Checkpoint, Ending, Hold, Job, Journal, Lease, Placement, State
-from modelward.terms import RequestId, RequestStatus
+from modelward.terms import MAX_HOLD, RequestId, RequestStatus
 from modelward.worker.intake import WATCHED, Intake, Reading
 
 RECENT = 512
 """Blocks below the cursor that are read again each time."""
 AT_ONCE = 32
 """Open requests whose status is asked for each time."""
-
-LONGEST_HOLD = 30 * 86_400
-"""Seconds for which a verifier can hold an answer at most: the escrow's `MAX_HOLD`."""
 
 _TURNS = (
     InferenceFulfilled,
@@ -102,7 +99,7 @@ class Reconciliation:
     def _missed_turns(self, cursor: Checkpoint) -> _Missed:
         """What became of requests that the journal takes for open, or for expired unanswered."""
         unended = self._journal.unended()
-        unended += self._journal.expired_unheld(cursor.timestamp - LONGEST_HOLD)
+        unended += self._journal.expired_unheld(cursor.timestamp - MAX_HOLD)
         self._looked_at.intersection_update(unended)
         turn = [each for each in unended if each not in self._looked_at][:AT_ONCE]
         if not turn:

@@ -3,7 +3,7 @@
 import pytest
 
 from modelward.chain.events import VersionAdmitted
-from modelward.terms import ZERO_ADDRESS, ZERO_HASH, ExactTerms
+from modelward.terms import MAX_HOLD, SETTLE_TIME, ZERO_ADDRESS, ZERO_HASH, ExactTerms
 from tests.contracts.exact_referee.conftest import BOND, DAY, EXACT, HOUR, PROGRAM, WINDOW
 from tests.contracts.said import event, said
 
@@ -23,8 +23,8 @@ def test_the_referee_knows_its_escrow_and_its_programs(referee, escrow, programs
 def test_a_window_is_an_hour_to_29_days_and_a_day_is_left_to_settle(referee, escrow):
     assert referee.view("MIN_WINDOW") == HOUR
     assert referee.view("MAX_WINDOW") == LONGEST
-    assert referee.view("SETTLE_TIME") == DAY
-    assert escrow.view("MAX_HOLD") == LONGEST + DAY
+    assert referee.view("SETTLE_TIME") == SETTLE_TIME == DAY
+    assert escrow.view("MAX_HOLD") == MAX_HOLD == LONGEST + DAY
 
 
 def test_anyone_admits_a_version_by_its_fields(referee, outsider, exact_version, published, stored):
